@@ -1,0 +1,26 @@
+"""Who a request is for, after authentication."""
+
+import enum
+
+import msgspec
+
+
+class Scope(enum.Enum):
+    """The coarse permissions of AppNote 0016 (R-AUTH-05)."""
+
+    READ = "tams-api/read"
+    WRITE = "tams-api/write"
+    DELETE = "tams-api/delete"
+    ADMIN = "tams-api/admin"
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """A user, service or token: its name for `created_by`, its scopes, its groups."""
+
+    name: str
+    scopes: frozenset[Scope]
+    groups: frozenset[str] = frozenset()
+
+
+ANYBODY = Principal("anonymous", frozenset(Scope))
+"""Whom an open gateway serves: anybody, with every scope."""

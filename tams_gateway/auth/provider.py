@@ -1,0 +1,42 @@
+"""The contract of auth providers."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from tams_gateway.auth.principal import Principal
+from tams_gateway.storage.metadata import Health
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a request brought to say who it is for; header names are in lower case."""
+
+    authorization: str | None
+    access_token: str | None
+    headers: Mapping[str, str]
+    peer: str
+    """The address of the client, behind trusted proxies."""
+
+
+class DeniedError(Exception):
+    """These credentials are of the provider's kind, and wrong (401)."""
+
+
+class AuthProvider(Protocol):
+    """Tells whom credentials belong to. Called by many threads at once."""
+
+    challenge: str
+    """The value for `WWW-Authenticate` in a 401, as in `Bearer realm="tams"`."""
+
+    def authenticate(self, credentials: Credentials) -> Principal | None:
+        """Return the principal, or None if the credentials are of another kind.
+
+        Raises `DeniedError` if they are of this kind and wrong.
+        """
+
+    def check(self) -> Health:
+        """Say whether the provider works; does not raise."""
+
+    def close(self) -> None:
+        """Release what is held; no call follows."""

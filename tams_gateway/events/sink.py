@@ -1,0 +1,23 @@
+"""The contract of event sinks."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tams_gateway.events.event import Event
+from tams_gateway.storage.metadata import Health
+
+
+class EventSink(Protocol):
+    """Delivers events to somebody, after their commit and outside every request."""
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Deliver the events in order; on return they count as delivered.
+
+        Whatever it raises, the same events come again later, from the first one on.
+        """
+
+    def check(self) -> Health:
+        """Say whether deliveries work; does not raise."""
+
+    def close(self) -> None:
+        """Release what is held; no call follows."""

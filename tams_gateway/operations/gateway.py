@@ -1,0 +1,72 @@
+"""The gateway as the operations see it: its stores, its limits, its clock."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.objects import ObjectStore
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[limits]` section: sizes in bytes, times in seconds."""
+
+    page_default: int = 100
+    page_max: int = 1000
+    body_bytes: int = 16 * 2**20
+    header_bytes: int = 64 * 2**10
+    media_bytes: int = 64 * 2**30
+    objects_default: int = 10
+    objects_max: int = 1000
+    segments_per_event: int = 1000
+    async_deletion_threshold: int = 1000
+    min_object_timeout: int = 3600
+    min_presigned_url_timeout: int = 3600
+    deletion_request_lifetime: int = 7 * 24 * 3600
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What the config says of the service; a posted name or description wins over it."""
+
+    name: str | None = None
+    description: str | None = None
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """A configured object store as a TAMS storage backend.
+
+    `name` is its config section, `template` the template of its keys. `document` is the whole
+    storage-backend document as `/service/storage-backends` shows it, `verbose` what URL items
+    show of it with `verbose_storage=true`.
+    """
+
+    id: str
+    name: str
+    label: str
+    default: bool
+    tags: Mapping[str, str | list[str]]
+    store: ObjectStore
+    document: Mapping[str, object]
+    verbose: Mapping[str, object]
+    template: str = "{yyyy}/{mm}/{dd}/{object_id}{ext}"
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """What an operation works on. Built once for each process, by `assembly`."""
+
+    metadata: MetadataStore
+    backends: Mapping[str, Backend]
+    """By storage id; exactly one is the default."""
+    limits: Limits
+    service: Service
+    now_ns: Callable[[], int]
+    """The wall clock, in nanoseconds since 1970."""
+    listening: bool = False
+    """Whether a sink is configured; without one no events are written."""
+    wake: Callable[[], None] = lambda: None
+    """Tell the job runner that there is work."""
+
+    @property
+    def default_backend(self) -> Backend:
+        """The backend for allocations that name none (R-STO-05)."""
+        return next(backend for backend in self.backends.values() if backend.default)

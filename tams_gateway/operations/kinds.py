@@ -1,0 +1,77 @@
+"""The kinds of record that the core keeps, with the fields by which it finds and sorts them."""
+
+from tams_gateway.storage.records import FieldType, Kind
+
+INT, BOOL, TEXT, SET = FieldType.INT, FieldType.BOOL, FieldType.TEXT, FieldType.SET
+
+SERVICE = Kind("service", {})
+"""One record, `service`: what POST /service set."""
+
+KEY = Kind("key", {})
+"""Secret keys by name, each made at the first start."""
+
+LEASE = Kind("lease", {"until": INT})
+"""Who runs the jobs, and until when (nanoseconds since 1970)."""
+
+CURSOR = Kind("cursor", {})
+"""How far each reader of the outbox has come."""
+
+PROFILE = Kind("profile", {"created": INT, "format": TEXT, "codec": TEXT, "label": TEXT}, tags=True)
+
+SOURCE = Kind(
+    "source",
+    {
+        "created": INT,
+        "updated": INT,
+        "label": TEXT,
+        "format": TEXT,
+        "collected_by": SET,
+        "flows": INT,
+    },
+    tags=True,
+)
+"""`flows` counts the flows of the source; times are nanoseconds since 1970."""
+
+FLOW = Kind(
+    "flow",
+    {
+        "created": INT,
+        "metadata_updated": INT,
+        "label": TEXT,
+        "source_id": TEXT,
+        "format": TEXT,
+        "codec": TEXT,
+        "profile_id": TEXT,
+        "status": TEXT,
+        "frame_width": INT,
+        "frame_height": INT,
+        "init_segments": BOOL,
+        "collected_by": SET,
+        "collects": SET,
+        "life": INT,
+    },
+    tags=True,
+    segments=True,
+)
+"""`collects` holds the members of the flow's collection; frame sizes are of video only."""
+
+OBJECT = Kind(
+    "object",
+    {
+        "uses": INT,
+        "expires": INT,
+        "size": INT,
+        "storage_ids": SET,
+        "places": SET,
+    },
+)
+"""`uses` counts segments (of an init object: media objects) that refer to it. `expires` is when
+it is to be collected (nanoseconds since 1970): unset while it is registered and used. `places`
+are `storage-id/key` of its controlled instances."""
+
+DELETION_REQUEST = Kind(
+    "deletion_request",
+    {"created": INT, "expiry": INT, "flow_id": TEXT, "life": INT, "status": TEXT},
+)
+
+ALL = (SERVICE, KEY, LEASE, CURSOR, PROFILE, SOURCE, FLOW, OBJECT, DELETION_REQUEST)

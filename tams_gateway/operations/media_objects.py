@@ -1,0 +1,59 @@
+"""Objects between their records and `MediaObject`: the one place that knows both."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tams_gateway.domain.media_object import MediaObject
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.kinds import OBJECT
+from tams_gateway.storage.changes import ABSENT, Delete, Put
+from tams_gateway.storage.query import Equal, Query
+from tams_gateway.storage.records import Record, Value
+
+_decoder = msgspec.json.Decoder(MediaObject)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An object and the version of the record that it was read from."""
+
+    object: MediaObject
+    version: int
+
+
+def load(gateway: Gateway, ids: Iterable[str]) -> dict[str, Stored]:
+    """Return those of the objects that have a record, whatever their state."""
+    records = gateway.metadata.get(OBJECT, list(ids))
+    return {id_: from_record(record) for id_, record in records.items()}
+
+
+def at_place(gateway: Gateway, place: str) -> Stored | None:
+    """Return the object whose controlled instance is at `storage-id/key`."""
+    found = gateway.metadata.find(Query(OBJECT, (Equal("places", place),), limit=1)).items
+    return from_record(found[0]) if found else None
+
+
+def from_record(record: Record) -> Stored:
+    """Decode an object's record."""
+    return Stored(_decoder.decode(record.body), record.version)
+
+
+def put(media_object: MediaObject, expect: int = ABSENT) -> Put:
+    """Return the change that stores the object where that version stands."""
+    fields: dict[str, Value] = {
+        "uses": media_object.uses,
+        "storage_ids": frozenset(
+            one.storage_id for one in media_object.instances if one.storage_id is not None
+        ),
+        "places": frozenset(one.place for one in media_object.instances if one.controlled),
+    }
+    if media_object.expires is not None:
+        fields["expires"] = media_object.expires
+    if media_object.size is not None:
+        fields["size"] = media_object.size
+    return Put(OBJECT, media_object.id, msgspec.json.encode(media_object), fields, expect)
+
+
+def delete(stored: Stored) -> Delete:
+    """Return the change that forgets the object as it was read."""
+    return Delete(OBJECT, stored.object.id, stored.version)

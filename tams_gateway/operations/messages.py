@@ -1,0 +1,45 @@
+"""Requests and responses as plain values: what the operations know of HTTP."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from tams_gateway.auth.principal import ANYBODY, Principal
+
+JSON: Final = "application/json"
+
+
+class Request(msgspec.Struct, kw_only=True, gc=False):
+    """One request. The pipeline sets `principal`; nothing else changes.
+
+    `path` holds the decoded path parameters, `query` the raw query string, `headers` the header
+    with names in lower case. `base` is the URL under which the client reaches the API, without a
+    trailing slash (B1, B29). `body` is the whole body, except on a media PUT, where `stream`
+    yields it in chunks. `peer` is the client's address, behind trusted proxies.
+    """
+
+    method: str
+    path: Mapping[str, str] = {}
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    base: str = ""
+    peer: str = ""
+    id: str = ""
+    body: bytes = b""
+    stream: Iterator[bytes] | None = None
+    principal: Principal = ANYBODY
+
+
+class Response(msgspec.Struct, kw_only=True):
+    """One response: a body of bytes, or a blocking `stream` of them that is closed after use.
+
+    With a stream, `headers` carry the `Content-Length`. Without body and stream there is no
+    content type.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON
+    headers: Mapping[str, str] = {}
+    stream: Iterable[bytes] | None = None

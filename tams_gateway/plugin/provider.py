@@ -1,0 +1,61 @@
+"""What a hook returns: how to open one store, provider or sink from its config section."""
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from tams_gateway.storage.metadata import MetadataStore
+
+T = TypeVar("T")
+
+API: Final = 1
+"""The version of the contracts; a plugin made for another one is refused."""
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A setting that is never logged; the config gives it as text, `{env=}` or `{file=}`."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        """Hide the value."""
+        return "Secret(...)"
+
+    __str__ = __repr__
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the gateway gives to a plugin that it opens; never the gateway itself."""
+
+    name: str
+    """The name of the config section: `main` for `[objects.main]`, else the plugin's name."""
+    log: structlog.typing.FilteringBoundLogger
+    now: Callable[[], float]
+    """The wall clock, in seconds since 1970."""
+    url_lifetime: int
+    """How long presigned URLs must hold at least, in seconds (R-URL-10)."""
+    key: Callable[[str], bytes]
+    """Return 32 secret bytes by name, made at the first start and shared by all processes."""
+    metadata: MetadataStore | None = None
+    """The metadata store, for all but metadata stores themselves."""
+
+
+class Provider(msgspec.Struct, Generic[T], frozen=True):
+    """How the gateway opens a plugin.
+
+    `settings` is a frozen `msgspec.Struct` with `forbid_unknown_fields=True`, into which the
+    config section is converted. `open` imports what is heavy. `shared=False` says that its data
+    live in one process, so that several workers are refused; `blocks=False` that it never waits,
+    so that ASGI may spare the thread. `summary` is one line for `tams-gateway plugins`.
+    """
+
+    name: str
+    settings: type[msgspec.Struct]
+    open: Callable[..., T]
+    """Called as `open(settings, context)`."""
+    summary: str
+    shared: bool = True
+    blocks: bool = True
+    api: int = API

@@ -1,0 +1,1 @@
+"""What the gateway asks of its stores: contracts, and the values that cross them."""

@@ -1,0 +1,62 @@
+"""Signed URLs of the gateway's own media routes, for object stores that live in it.
+
+The signature is keyed BLAKE2b over method, store, key, expiry and, on PUT, the content type; the
+path ends in the key, and so in the ending that players need (B27).
+"""
+
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from hashlib import blake2b
+from urllib.parse import quote
+
+
+class MediaUrls:
+    """Makes and verifies the URLs of one store, named by its section in the config.
+
+    `secret` is shared by every process. `lifetime` is how long URLs hold, in seconds; `now`
+    returns seconds since 1970.
+    """
+
+    def __init__(self, store: str, secret: bytes, lifetime: int, now: Callable[[], float]) -> None:
+        self._root = f"/media/{store}/"
+        self._lifetime = lifetime
+        self._now = now
+        self._state = blake2b(f"{store}\n".encode(), key=secret, digest_size=18)
+
+    def get(self, key: str) -> str:
+        """Return a presigned URL that reads a key (GET, HEAD)."""
+        return self.gets([key])[0]
+
+    def gets(self, keys: list[str]) -> list[str]:
+        """Return presigned URLs that read the keys: the hot path of a segment listing."""
+        expires = str(int(self._now()) + self._lifetime)
+        root, sign = self._root, self._sign
+        head = f"GET\n{expires}\n\n"
+        query = f"?expires={expires}&signature="
+        return [f"{root}{key}{query}{sign(head, key)}" for key in keys]
+
+    def put(self, key: str, content_type: str) -> str:
+        """Return a presigned URL that uploads to a key with this content type."""
+        expires = str(int(self._now()) + self._lifetime)
+        signature = self._sign(f"PUT\n{expires}\n{content_type}\n", key)
+        return (
+            f"{self._root}{key}?expires={expires}"
+            f"&content-type={quote(content_type, safe='')}&signature={signature}"
+        )
+
+    def plain(self, key: str) -> str:
+        """Return the URL that needs credentials instead of a signature."""
+        return self._root + key
+
+    def holds(self, method: str, key: str, expires: str, content_type: str, signature: str) -> bool:
+        """Whether the signature is ours and not expired; a GET's holds for HEAD as well."""
+        if not expires.isascii() or not expires.isdigit() or int(expires[:15]) < self._now():
+            return False
+        head = f"PUT\n{expires}\n{content_type}\n" if method == "PUT" else f"GET\n{expires}\n\n"
+        return hmac.compare_digest(self._sign(head, key).encode(), signature.encode())
+
+    def _sign(self, head: str, key: str) -> str:
+        state = self._state.copy()
+        state.update((head + key).encode())
+        return urlsafe_b64encode(state.digest()).decode()

@@ -1,0 +1,1 @@
+"""The published kit: contracts as inheritable test classes, samples, a client."""
