@@ -1,11 +1,27 @@
-"""The config file as frozen structs: TOML, environment overrides, secrets."""
+"""The config as frozen structs, checked as a whole: `load` reads a file and the environment."""
 
-from collections.abc import Mapping
-from typing import Any
+import ipaddress
+import re
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
+from tams_gateway import config_file
+from tams_gateway.config_file import Table
+from tams_gateway.domain.identifiers import is_uuid
+from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, PLACEHOLDERS
 from tams_gateway.operations.gateway import Limits
+from tams_gateway.sections import convert, mistake
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+STORAGE_IDS: Final = uuid.UUID("5d2f0c1e-6f1b-5c8e-9d43-7a1f4e0b2c96")
+"""The namespace in which the ids of storage backends are derived from their sections' names."""
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,15 +38,37 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth_open: bool = False
     """Serve without credentials to more than this machine."""
 
+    def __post_init__(self) -> None:
+        """Check what the types do not say. Raises ValueError."""
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                reason = f"expected addresses or networks as 10.0.0.0/8, got {network!r}"
+                raise ValueError(f"trusted_proxies: {reason}") from error
+        for origin in self.cors_origins or ():
+            if origin != "*" and not _is_url(origin, path=False):
+                reason = f"expected * or origins as https://example.com, got {origin!r}"
+                raise ValueError(f"cors_origins: {reason}")
+        if self.public_url is not None:
+            if not _is_url(self.public_url, path=True):
+                reason = f"expected a URL as https://example.com/tams, got {self.public_url!r}"
+                raise ValueError(f"public_url: {reason}")
+            msgspec.structs.force_setattr(self, "public_url", self.public_url.rstrip("/"))
+
 
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[serve]` section; the options of `tams-gateway serve` win over it."""
 
     host: str = "127.0.0.1"
-    port: int = 4010
-    workers: int = 1
-    threads: int = 64
-    server: str = "uvicorn"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 4010
+    workers: Positive = 1
+    threads: Positive = 64
+    server: Literal["uvicorn", "gunicorn", "granian"] = "uvicorn"
+
+
+class _Selection(msgspec.Struct, frozen=True):
+    plugin: str
 
 
 class PluginSection(msgspec.Struct, frozen=True):
@@ -38,6 +76,33 @@ class PluginSection(msgspec.Struct, frozen=True):
 
     plugin: str
     options: Mapping[str, Any]
+    key: str
+    """Where it stands in the config, for messages: `metadata`, `auth[0]`."""
+
+
+class ObjectsSettings(msgspec.Struct, frozen=True):
+    """What every `[objects.NAME]` section may say beside the options of its plugin."""
+
+    plugin: str
+    id: str = ""
+    label: str = ""
+    default: bool | None = None
+    tags: Mapping[str, str | list[str]] = {}
+    template: str = DEFAULT_TEMPLATE
+    prefix: str = ""
+    provider: str | None = None
+    store_product: str | None = None
+    region: str | None = None
+    availability_zone: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say. Raises ValueError."""
+        if self.id and not is_uuid(self.id):
+            raise ValueError(f"id: expected a UUID in lower case, got {self.id!r}")
+        if re.fullmatch(r"([A-Za-z0-9_=~-][A-Za-z0-9._=~-]*(/|\Z))*", self.prefix) is None:
+            reason = "expected names of letters, digits, . _ = ~ - with / between them"
+            raise ValueError(f"prefix: {reason}, got {self.prefix!r}")
+        _check_template(self.template, bool(self.prefix))
 
 
 class ObjectsSection(msgspec.Struct, frozen=True):
@@ -50,11 +115,17 @@ class ObjectsSection(msgspec.Struct, frozen=True):
     default: bool
     tags: Mapping[str, str | list[str]]
     template: str
+    prefix: str
     provider: str | None
     store_product: str | None
     region: str | None
     availability_zone: str | None
     options: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Where it stands in the config, for messages."""
+        return f"objects.{self.name}"
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -69,3 +140,148 @@ class Settings(msgspec.Struct, frozen=True):
     events: tuple[PluginSection, ...]
     source: str
     """Where the config came from, for messages: a path, or `embedded default`."""
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """Return the settings of a config file, under the overrides of the environment.
+
+    The path wins over the variable `TAMS_GATEWAY_CONFIG`; with neither, the embedded default
+    holds. Raises `ConfigError`: one line with the file (or the variable), the key, and what was
+    expected. The options of plugins are checked when their plugins are opened.
+    """
+    document, source = config_file.read(path, env)
+    return _Reader(document, source, env).settings()
+
+
+class _Reader:
+    """Turns the tables of one config into settings."""
+
+    def __init__(self, document: Table, source: str, env: Mapping[str, str]) -> None:
+        self._document = document
+        self._source = source
+        self._env = env
+
+    def settings(self) -> Settings:
+        sections = Settings.__struct_fields__[:-1]
+        for name, value in self._document.items():
+            if name not in sections:
+                reason = f"unknown section; expected one of {', '.join(sections)}"
+                raise mistake(self._source, name, reason, value)
+        return Settings(
+            service=convert(self._table("service"), ServiceSettings, self._source, "service"),
+            serve=convert(self._table("serve"), ServeSettings, self._source, "serve"),
+            limits=self._limits(),
+            metadata=self._plugin(self._document["metadata"], "metadata"),
+            objects=self._backends(),
+            auth=self._plugins("auth"),
+            events=self._plugins("events"),
+            source=self._source,
+        )
+
+    def _table(self, name: str) -> Table:
+        return self._checked(self._document.get(name, {}), name)
+
+    def _checked(self, table: Any, key: str) -> Table:
+        if not isinstance(table, dict):
+            raise mistake(self._source, key, f"expected a section, [{key}]", table)
+        return table
+
+    def _limits(self) -> Limits:
+        table = self._table("limits")
+        limits = convert(table, Limits, self._source, "limits")
+        least = {
+            "async_deletion_threshold": 0,
+            "min_presigned_url_timeout": 30,
+            "min_object_timeout": max(300, limits.min_presigned_url_timeout),
+        }
+        most = {"page_default": limits.page_max, "objects_default": limits.objects_max}
+        for name in Limits.__struct_fields__:
+            value, low, high = getattr(limits, name), least.get(name, 1), most.get(name)
+            if value < low or (high is not None and value > high):
+                bounds = f"at least {low}" if high is None else f"{low} to {high}"
+                reason = f"expected {bounds}, got {value}"
+                raise mistake(self._source, f"limits.{name}", reason, table.get(name))
+        return limits
+
+    def _plugins(self, name: str) -> tuple[PluginSection, ...]:
+        tables = self._document.get(name, [])
+        if not isinstance(tables, list):
+            reason = f"expected [[{name}]], with two brackets: there may be several"
+            raise mistake(self._source, name, reason, tables)
+        return tuple(self._plugin(table, f"{name}[{at}]") for at, table in enumerate(tables))
+
+    def _plugin(self, table: Any, key: str) -> PluginSection:
+        table = self._checked(table, key)
+        own = {"plugin": table["plugin"]} if "plugin" in table else {}
+        name = convert(own, _Selection, self._source, key).plugin
+        return PluginSection(name, self._options(table, {"plugin"}, key), key)
+
+    def _options(self, table: Table, common: Collection[str], key: str) -> Table:
+        options = {name: value for name, value in table.items() if name not in common}
+        return cast(Table, config_file.resolved(options, self._env, f"{self._source}: {key}"))
+
+    def _backends(self) -> tuple[ObjectsSection, ...]:
+        tables = self._table("objects")
+        backends = [self._backend(name, table) for name, table in tables.items()]
+        marked = [backend.name for backend in backends if backend.default]
+        if len(marked) != 1:
+            reason = f"expected default = true in exactly one section, got {len(marked)}"
+            raise mistake(self._source, "objects", reason)
+        for field in ("id", "label"):
+            seen: dict[str, str] = {}
+            for backend in backends:
+                other = seen.setdefault(getattr(backend, field), backend.key)
+                if other != backend.key:
+                    reason = f"{getattr(backend, field)!r} is also that of {other}"
+                    raise mistake(self._source, f"{backend.key}.{field}", reason)
+        return tuple(backends)
+
+    def _backend(self, name: str, table: Any) -> ObjectsSection:
+        key = f"objects.{name}"
+        table = self._checked(table, key)
+        if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
+            raise mistake(self._source, key, "expected a name of letters, digits, - and _", table)
+        common = ObjectsSettings.__struct_fields__
+        own = {field: value for field, value in table.items() if field in common}
+        said = convert(own, ObjectsSettings, self._source, key)
+        fields = {field: getattr(said, field) for field in common}
+        fields |= {
+            "id": said.id or str(uuid.uuid5(STORAGE_IDS, name)),
+            "label": said.label or name,
+            "default": len(self._document["objects"]) == 1
+            if said.default is None
+            else said.default,
+        }
+        return ObjectsSection(name=name, options=self._options(table, common, key), **fields)
+
+
+def _is_url(text: str, *, path: bool) -> bool:
+    """Whether the text is an http(s) URL without query and fragment, and perhaps with a path."""
+    try:
+        url = urlsplit(text)
+        host = url.hostname and url.port != 0
+    except ValueError:
+        return False
+    plain = (
+        re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment and not url.username
+    )
+    return bool(url.scheme in ("http", "https") and host and plain and (path or not url.path))
+
+
+def _check_template(template: str, has_prefix: bool) -> None:
+    """Check that a template makes keys of its own for all objects. Raises ValueError."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"template: {error}, got {template!r}") from error
+    names = [name for _, name, _, _ in parts if name is not None]
+    plain = all(not spec and not conversion for _, _, spec, conversion in parts)
+    if not plain or not set(names) <= set(PLACEHOLDERS):
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise ValueError(f"template: expected only the placeholders {known}, got {template!r}")
+    for name in ("object_id", "prefix") if has_prefix else ("object_id",):
+        if name not in names:
+            raise ValueError(f"template: expected {{{name}}} in it, got {template!r}")
+    if any(re.search(r"[^A-Za-z0-9._=~/-]", literal) for literal, *_ in parts):
+        reason = "expected letters, digits, . _ = ~ - / beside the placeholders"
+        raise ValueError(f"template: {reason}, got {template!r}")

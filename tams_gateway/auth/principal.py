@@ -21,6 +21,11 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[Scope]
     groups: frozenset[str] = frozenset()
 
+    @property
+    def author(self) -> str | None:
+        """The name for `created_by` and `updated_by`; None where nobody is known (R-AUTH-12)."""
+        return None if self is ANYBODY else self.name
+
 
 ANYBODY = Principal("anonymous", frozenset(Scope))
 """Whom an open gateway serves: anybody, with every scope."""

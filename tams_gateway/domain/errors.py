@@ -1,19 +1,23 @@
 """The outcomes with which a rule ends a request; the HTTP side turns each into a status."""
 
+from collections.abc import Mapping
+
 
 class Refusal(Exception):
     """A request that is not carried out.
 
     `summary` says to a person what was wrong and what was expected, naming the JSON pointer or
-    the parameter. `status` is the HTTP status, and `type` the word for it in the error body.
+    the parameter. `status` is the HTTP status, and `type` the word for it in the error body;
+    `headers` go with the answer.
     """
 
     status = 400
     type = "bad_request"
 
-    def __init__(self, summary: str) -> None:
+    def __init__(self, summary: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(summary)
         self.summary = summary
+        self.headers = headers or {}
 
 
 class Invalid(Refusal):

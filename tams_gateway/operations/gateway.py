@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
@@ -35,7 +36,7 @@ class Service(msgspec.Struct, frozen=True):
 class Backend(msgspec.Struct, frozen=True):
     """A configured object store as a TAMS storage backend.
 
-    `name` is its config section, `template` the template of its keys. `document` is the whole
+    `name` is its config section, `template` and `prefix` make its keys. `document` is the whole
     storage-backend document as `/service/storage-backends` shows it, `verbose` what URL items
     show of it with `verbose_storage=true`.
     """
@@ -48,7 +49,8 @@ class Backend(msgspec.Struct, frozen=True):
     store: ObjectStore
     document: Mapping[str, object]
     verbose: Mapping[str, object]
-    template: str = "{yyyy}/{mm}/{dd}/{object_id}{ext}"
+    template: str = DEFAULT_TEMPLATE
+    prefix: str = ""
 
 
 class Gateway(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """What a hook returns: how to open one store, provider or sink from its config section."""
 
+import hmac
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -14,16 +15,24 @@ API: Final = 1
 """The version of the contracts; a plugin made for another one is refused."""
 
 
-class Secret(msgspec.Struct, frozen=True):
+class Secret:
     """A setting that is never logged; the config gives it as text, `{env=}` or `{file=}`."""
 
-    value: str
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(
+            self.value.encode(), other.value.encode()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.value)
 
     def __repr__(self) -> str:
-        """Hide the value."""
         return "Secret(...)"
-
-    __str__ = __repr__
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -1,0 +1,158 @@
+"""Settings and plugins become a gateway: the one place that knows everybody."""
+
+import functools
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Protocol, TypeVar
+
+import structlog
+
+from tams_gateway.auth.chain import Chain
+from tams_gateway.config_file import ConfigError
+from tams_gateway.events.sink import EventSink
+from tams_gateway.operations import keys
+from tams_gateway.operations.gateway import Backend, Gateway, Service
+from tams_gateway.plugin.provider import Context
+from tams_gateway.selection import Selected, Selection, select
+from tams_gateway.settings import ObjectsSection, Settings
+from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.metadata import Health, MetadataStore
+from tams_gateway.storage.objects import ObjectStore
+
+_GRACE = 60
+"""Seconds for which presigned URLs hold beyond what the service advertises (R-SVC-04)."""
+
+
+class Opened(Protocol):
+    """What every kind of plugin opens."""
+
+    def check(self) -> Health:
+        """Make one round trip and say what was found; does not raise."""
+
+    def close(self) -> None:
+        """Release what is held; no call follows."""
+
+
+T = TypeVar("T", bound=Opened)
+
+
+class Assembly:
+    """All that one process serves with. `assemble` makes it.
+
+    `blocks` is False only if no plugin ever waits, so that ASGI may spare the thread. `shared` is
+    False if the data of a plugin live in this process alone. `opened` holds what the plugins
+    opened, by the key of their section, in that order.
+    """
+
+    def __init__(self, settings: Settings, selection: Selection, closing: ExitStack) -> None:
+        opener = _Opener(settings, closing)
+        metadata = opener.open(selection.metadata, selection.metadata.plugin)
+        opener.metadata = metadata
+        backends = [
+            _backend(section, opener.open(selected, section.name))
+            for section, selected in selection.objects
+        ]
+        self.settings = settings
+        self.blocks = selection.blocks
+        self.shared = selection.shared
+        self.chain = Chain([opener.open(one, one.plugin) for one in selection.auth])
+        self.sinks: Sequence[EventSink] = [opener.open(one, one.plugin) for one in selection.events]
+        self.opened: Mapping[str, Opened] = opener.opened
+        self.gateway = Gateway(
+            metadata=metadata,
+            backends={backend.id: backend for backend in backends},
+            limits=settings.limits,
+            service=Service(settings.service.name, settings.service.description),
+            now_ns=time.time_ns,
+            listening=bool(self.sinks),
+        )
+        self._closing = closing
+
+    def start(self) -> None:
+        """Begin to work in the background; called once, in the process that serves."""
+        structlog.get_logger("tams_gateway").info(
+            "started", config=self.settings.source, plugins=list(self.opened)
+        )
+
+    def close(self) -> None:
+        """Close all that was opened, the last first; the metadata store goes at the end."""
+        self._closing.close()
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Open every plugin of the config, the metadata store first, and build the gateway on them.
+
+    Raises `ConfigError`, and leaves nothing open, if a plugin cannot be had or does not open.
+    """
+    selection = select(settings)
+    with ExitStack() as closing:
+        assembly = Assembly(settings, selection, closing)
+        assembly._closing = closing.pop_all()
+    return assembly
+
+
+class _Opener:
+    """Opens plugins in turn, each with its context, and notes how to close them."""
+
+    def __init__(self, settings: Settings, closing: ExitStack) -> None:
+        self.metadata: MetadataStore | None = None
+        self.opened: dict[str, Opened] = {}
+        self._source = settings.source
+        self._url_lifetime = settings.limits.min_presigned_url_timeout + _GRACE
+        self._closing = closing
+
+    def open(self, selected: Selected[T], name: str) -> T:
+        """Open a plugin; `name` is what its context calls it. Raises `ConfigError`."""
+        context = Context(
+            name=name,
+            log=structlog.get_logger("tams_gateway.plugin").bind(plugin=selected.plugin),
+            now=time.time,
+            url_lifetime=self._url_lifetime,
+            key=functools.cache(self._key),
+            metadata=self.metadata,
+        )
+        try:
+            opened = selected.provider.open(selected.options, context)
+        except (StoreError, OSError, ValueError, ImportError) as error:
+            reason = " ".join(f"{error}".split()) or type(error).__name__
+            raise ConfigError(f"{self._source}: {selected.key}: {reason}") from error
+        self._closing.callback(opened.close)
+        self.opened[selected.key] = opened
+        return opened
+
+    def _key(self, name: str) -> bytes:
+        if self.metadata is None:
+            raise RuntimeError("keys are in the metadata store, which is not open yet")
+        return keys.named(self.metadata, name)
+
+
+def _backend(section: ObjectsSection, store: ObjectStore) -> Backend:
+    """Return an opened object store as a TAMS storage backend (R-STB-01)."""
+    product = store.describe()
+    verbose: dict[str, object] = {
+        "store_type": "http_object_store",
+        "provider": section.provider or product.provider,
+        "store_product": section.store_product or product.store_product,
+        "region": section.region or product.region,
+        "availability_zone": section.availability_zone or product.availability_zone,
+        "tags": section.tags or None,
+    }
+    verbose = {key: value for key, value in verbose.items() if value is not None}
+    return Backend(
+        id=section.id,
+        name=section.name,
+        label=section.label,
+        default=section.default,
+        tags=section.tags,
+        store=store,
+        document={
+            "id": section.id,
+            "label": section.label,
+            "default_storage": section.default,
+            **verbose,
+        },
+        verbose=verbose,
+        template=section.template,
+        prefix=section.prefix,
+    )

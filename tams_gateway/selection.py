@@ -1,0 +1,104 @@
+"""The plugins that a config selects: imported, their options checked, none opened yet."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tams_gateway.auth.provider import AuthProvider
+from tams_gateway.config_file import ConfigError
+from tams_gateway.events.sink import EventSink
+from tams_gateway.plugin.loader import Plugin, PluginError, load
+from tams_gateway.plugin.provider import Provider
+from tams_gateway.sections import convert
+from tams_gateway.settings import ObjectsSection, ObjectsSettings, PluginSection, Settings
+from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.objects import ObjectStore
+
+T = TypeVar("T")
+
+
+class Selected(msgspec.Struct, Generic[T], frozen=True):
+    """One plugin that a section of the config selects, and its options as its own struct."""
+
+    key: str
+    """The section: `metadata`, `objects.main`, `auth[0]`."""
+    plugin: str
+    provider: Provider[T]
+    options: msgspec.Struct
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """All plugins of a config, each in its place."""
+
+    metadata: Selected[MetadataStore]
+    objects: tuple[tuple[ObjectsSection, Selected[ObjectStore]], ...]
+    auth: tuple[Selected[AuthProvider], ...]
+    events: tuple[Selected[EventSink], ...]
+
+    def __iter__(self) -> Iterator[Selected[Any]]:
+        """Go through all of them, in the order in which they are opened."""
+        yield self.metadata
+        yield from (selected for _, selected in self.objects)
+        yield from self.auth
+        yield from self.events
+
+    @property
+    def blocks(self) -> bool:
+        """Whether one of them may wait, so that ASGI needs a thread for each request."""
+        return any(selected.provider.blocks for selected in self)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes may work on the same data."""
+        return all(selected.provider.shared for selected in self)
+
+    def check_workers(self, workers: int) -> None:
+        """Refuse more worker processes than the plugins allow. Raises `ConfigError`."""
+        for selected in self:
+            if workers > 1 and not selected.provider.shared:
+                raise ConfigError(
+                    f"{selected.key}: plugin {selected.plugin!r} keeps its data in one process; "
+                    f"expected 1 worker, got {workers}"
+                )
+
+
+def select(settings: Settings) -> Selection:
+    """Import the plugins of a config and check their options.
+
+    Raises `PluginError` for a plugin that is missing or unusable, and `ConfigError` for options
+    that it does not know or that are wrong.
+    """
+    source = settings.source
+    return Selection(
+        metadata=_select(source, settings.metadata, Plugin.metadata_store),
+        objects=tuple(
+            (section, _select(source, section, Plugin.object_store)) for section in settings.objects
+        ),
+        auth=tuple(_select(source, section, Plugin.auth_provider) for section in settings.auth),
+        events=tuple(_select(source, section, Plugin.event_sink) for section in settings.events),
+    )
+
+
+def _select(
+    source: str, section: PluginSection | ObjectsSection, hook: Callable[[Plugin], Provider[T]]
+) -> Selected[T]:
+    try:
+        provider = hook(load(section.plugin))
+    except PluginError as error:
+        raise PluginError(f"{source}: {section.key}.plugin: {error}") from error
+    options = dict(section.options)
+    if isinstance(section, ObjectsSection):
+        options |= _common(section, provider.settings)
+    return Selected(
+        key=section.key,
+        plugin=section.plugin,
+        provider=provider,
+        options=convert(options, provider.settings, source, section.key),
+    )
+
+
+def _common(section: ObjectsSection, struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the keys of every storage backend that a plugin wants as well, such as a region."""
+    wanted = set(struct.__struct_encode_fields__) & set(ObjectsSettings.__struct_fields__)
+    return {name: value for name in wanted if (value := getattr(section, name)) is not None}
