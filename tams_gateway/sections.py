@@ -76,8 +76,15 @@ def _words(info: inspect.Type) -> str:
             return "one of " + ", ".join(map(repr, values))
         case inspect.EnumType(enum):
             return "one of " + ", ".join(repr(member.value) for member in enum)
-        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType():
+        case (
+            inspect.ListType()
+            | inspect.VarTupleType()
+            | inspect.SetType()
+            | inspect.FrozenSetType()
+        ):
             return f"list of {_words(info.item_type)}"
+        case inspect.DictType():
+            return f"table of {_words(info.value_type)}"
         case inspect.CustomType(cls):
             return cls.__name__.lower()
     return _NAMES.get(type(info), type(info).__name__.removesuffix("Type").lower())
@@ -89,7 +96,6 @@ _NAMES = {
     inspect.FloatType: "number",
     inspect.BoolType: "true or false",
     inspect.NoneType: "nothing",
-    inspect.DictType: "table",
     inspect.StructType: "table",
     inspect.AnyType: "anything",
 }

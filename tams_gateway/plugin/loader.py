@@ -139,7 +139,7 @@ class Plugin:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
 
 
 def _hook_mistake(error: pluggy.PluginValidationError) -> str:

@@ -1,0 +1,50 @@
+"""`tams-gateway check`: whether the config is good and everything that it names works."""
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from tams_gateway.assembly import Assembly, assemble
+from tams_gateway.cli.options import config_option
+from tams_gateway.selection import select
+from tams_gateway.settings import Settings, load
+
+
+@click.command()
+@config_option
+def check(path: Path | None) -> None:
+    """Check the config, and one round trip with each plugin.
+
+    Prints what was found and what to do about it. The exit status is 1 if anything fails.
+    """
+    settings = load(path, os.environ)
+    select(settings).check_workers(settings.serve.workers)
+    click.echo(f"config: {settings.source} is valid")
+    with closing(assemble(settings)) as assembly:
+        healthy = _check_opened(assembly)
+    if not settings.auth:
+        _tell_of_open_gateway(settings)
+    if not healthy:
+        sys.exit(1)
+
+
+def _check_opened(assembly: Assembly) -> bool:
+    """Print the health of all that was opened; return whether all of it is well."""
+    healthy = True
+    for key, opened in assembly.opened.items():
+        health = opened.check()
+        healthy &= health.ok
+        click.echo(f"{key}: {'ok' if health.ok else 'FAILS'}: {health.detail}")
+        if health.remedy:
+            click.echo(f"{' ' * len(key)}  to do: {health.remedy}")
+    return healthy
+
+
+def _tell_of_open_gateway(settings: Settings) -> None:
+    whom = "everybody who reaches it" if settings.service.auth_open else "this machine alone"
+    click.echo(f"auth: none: the gateway serves {whom}, without credentials")
+    if not settings.service.auth_open:
+        click.echo("      to do: configure [[auth]] before you serve others")

@@ -1,0 +1,72 @@
+"""`tams-gateway plugins`: what is installed, what is selected, and with which options."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tams_gateway.cli.options import config_option
+from tams_gateway.plugin import loader
+from tams_gateway.plugin.provider import Provider
+from tams_gateway.sections import expected
+from tams_gateway.settings import ObjectsSection, PluginSection, Settings, load
+
+
+@click.command()
+@config_option
+def plugins(path: Path | None) -> None:
+    """List the installed plugins, where the config selects them, and their options."""
+    selected = _selected(load(path, os.environ))
+    installed = loader.installed()
+    for name in sorted(installed):
+        click.echo(f"{name} ({installed[name]}), {_places(selected.pop(name, []))}")
+        try:
+            for line in _describe(loader.load(name)):
+                click.echo(f"  {line}")
+        except loader.PluginError as error:
+            click.echo(f"  unusable: {error}")
+    for name, places in sorted(selected.items()):
+        click.echo(f"{name} (not installed), {_places(places)}")
+
+
+def _selected(settings: Settings) -> dict[str, list[str]]:
+    """Return the sections of the config by the plugin that they name."""
+    places: dict[str, list[str]] = {}
+    plugins = (settings.metadata, *settings.auth, *settings.events)
+    sections: tuple[PluginSection | ObjectsSection, ...] = (*plugins, *settings.objects)
+    for section in sections:
+        places.setdefault(section.plugin, []).append(section.key)
+    return places
+
+
+def _places(sections: list[str]) -> str:
+    return f"selected by {', '.join(sections)}" if sections else "not selected"
+
+
+def _describe(plugin: loader.Plugin) -> Iterator[str]:
+    for section, provider in plugin.providers().items():
+        yield f"{section} {provider.summary}"
+        for option in options(provider):
+            yield f"  {option}"
+    for command in plugin.commands():
+        yield f"command {command.name}: {command.get_short_help_str()}"
+
+
+def options(provider: Provider[Any]) -> Iterator[str]:
+    """Return a line for each option of a provider: name, type, default."""
+    for field in msgspec.structs.fields(provider.settings):
+        line = f"{field.encode_name}: {expected(field.type)}"
+        if field.required:
+            yield f"{line}, required"
+        else:
+            yield f"{line}, default {_default(field)}"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    return "nothing" if value is None else msgspec.json.encode(value, enc_hook=repr).decode()
