@@ -20,10 +20,6 @@ from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Health, MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
-_GRACE = 60
-"""Seconds for which presigned URLs hold beyond what the service advertises (R-SVC-04)."""
-
-
 class Opened(Protocol):
     """What every kind of plugin opens."""
 
@@ -99,7 +95,7 @@ class _Opener:
         self.metadata: MetadataStore | None = None
         self.opened: dict[str, Opened] = {}
         self._source = settings.source
-        self._url_lifetime = settings.limits.min_presigned_url_timeout + _GRACE
+        self._url_lifetime = settings.limits.min_presigned_url_timeout
         self._closing = closing
 
     def open(self, selected: Selected[T], name: str) -> T:

@@ -12,6 +12,8 @@ from tams_gateway.plugin.provider import Secret
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
+
 
 def convert(section: Mapping[str, Any], struct: type[S], source: str, key: str) -> S:
     """Return a section as its struct; values are taken strictly, overrides by their text.
@@ -51,7 +53,7 @@ def value_of(value: Any, type_: Any, source: str, key: str) -> Any:
         reason, _, path = str(error).partition(" - at `$")
         if reason.startswith("Invalid enum value"):
             reason = f"expected {expected(type_)}"
-        reason = re.sub(r"`(\w+)`", lambda name: _PLAIN.get(name[1], name[0]), reason)
+        reason = re.sub("`(.*?)`", _plain, reason)
         key += path.rstrip("`")
         raise mistake(source, key, reason[0].lower() + reason[1:], override) from error
 
@@ -69,6 +71,8 @@ def expected(type_: Any) -> str:
 
 
 def _words(info: inspect.Type) -> str:
+    if isinstance(info, _LISTS):
+        return f"list of {_words(info.item_type)}"
     match info:
         case inspect.UnionType(types):
             return " or ".join(_words(one) for one in types)
@@ -76,13 +80,6 @@ def _words(info: inspect.Type) -> str:
             return "one of " + ", ".join(map(repr, values))
         case inspect.EnumType(enum):
             return "one of " + ", ".join(repr(member.value) for member in enum)
-        case (
-            inspect.ListType()
-            | inspect.VarTupleType()
-            | inspect.SetType()
-            | inspect.FrozenSetType()
-        ):
-            return f"list of {_words(info.item_type)}"
         case inspect.DictType():
             return f"table of {_words(info.value_type)}"
         case inspect.CustomType(cls):
@@ -101,6 +98,11 @@ _NAMES = {
 }
 
 
+def _plain(types: re.Match[str]) -> str:
+    """Return the operator's words for msgspec's `str | null`."""
+    return " or ".join(_PLAIN.get(name, name) for name in types[1].split(" | "))
+
+
 _PLAIN = {
     "str": "text",
     "int": "integer",
@@ -109,6 +111,7 @@ _PLAIN = {
     "array": "list",
     "object": "table",
     "null": "nothing",
+    "Secret": "secret",
 }
 
 
@@ -133,9 +136,6 @@ def _from_text(text: str, type_: Any) -> Any:
     if any(isinstance(kind, _LISTS) for kind in kinds):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
-
-
-_LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 
 
 def _custom(type_: type, value: Any) -> Any:

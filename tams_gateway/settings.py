@@ -20,6 +20,8 @@ from tams_gateway.sections import convert, mistake
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
+_NO_BOUND = float("inf")
+
 STORAGE_IDS: Final = uuid.UUID("5d2f0c1e-6f1b-5c8e-9d43-7a1f4e0b2c96")
 """The namespace in which the ids of storage backends are derived from their sections' names."""
 
@@ -196,9 +198,9 @@ class _Reader:
         }
         most = {"page_default": limits.page_max, "objects_default": limits.objects_max}
         for name in Limits.__struct_fields__:
-            value, low, high = getattr(limits, name), least.get(name, 1), most.get(name)
-            if value < low or (high is not None and value > high):
-                bounds = f"at least {low}" if high is None else f"{low} to {high}"
+            value, low, high = getattr(limits, name), least.get(name, 1), most.get(name, _NO_BOUND)
+            if not low <= value <= high:
+                bounds = f"at least {low}" if value < low else f"at most {high}"
                 reason = f"expected {bounds}, got {value}"
                 raise mistake(self._source, f"limits.{name}", reason, table.get(name))
         return limits
