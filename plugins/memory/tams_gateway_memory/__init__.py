@@ -1,0 +1,1 @@
+"""The plugin `memory`: everything in one process, gone when it ends."""
