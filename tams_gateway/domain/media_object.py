@@ -49,6 +49,8 @@ class MediaObject(msgspec.Struct, frozen=True, omit_defaults=True):
     instances: tuple[Instance, ...] = ()
     uses: int = 0
     expires: int | None = None
+    due: int | None = None
+    """When the runner is to copy or delete an instance; None where all are ready."""
     timerange: str | None = None
     key_frame_count: int | None = None
     init_object_id: str | None = None

@@ -1,27 +1,127 @@
-"""The one table of routes: template and method, the operation, the scope that it needs."""
+"""The one table of routes: method and template, the operation, the scopes that it needs."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
 from tams_gateway.auth.principal import Scope
+from tams_gateway.operations import (
+    deletion_requests,
+    deletions,
+    flows,
+    instances,
+    media,
+    objects,
+    profiles,
+    properties,
+    segment_posts,
+    segments,
+    service,
+    sources,
+    storage_allocation,
+    storage_backends,
+)
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
 
+Operation: TypeAlias = Callable[[Gateway, Request], Response]
+
+
+def _nobody(gateway: Gateway, request: Request) -> bool:
+    return False
+
 
 class Route(msgspec.Struct, frozen=True):
-    """One operation on a path. `scopes` is who may call it: any one of them suffices.
+    """One operation on a path; HEAD is that of the GET (R-GEN-01).
 
-    `open` ones need no credentials at all (`/health`, media with a signature). `streams` takes
-    the request's body as a stream. `waits` is False where the operation touches no store.
+    `scopes` is who may call it: any one of them suffices (R-AUTH-05). `open` ones need no
+    credentials at all, nor do requests that `admits` lets in: those with a signature of ours.
+    `streams` takes the request's body as a stream.
     """
 
     method: str
     template: str
-    operation: Callable[[Gateway, Request], Response]
+    operation: Operation
     scopes: frozenset[Scope]
     open: bool = False
     streams: bool = False
+    admits: Callable[[Gateway, Request], bool] = _nobody
 
 
-ROUTES: tuple[Route, ...] = ()
+ANY = frozenset(Scope)
+READ = frozenset({Scope.READ})
+WRITE = frozenset({Scope.WRITE})
+DELETE = frozenset({Scope.DELETE})
+ADMIN = frozenset({Scope.ADMIN})
+
+_FLOW = "/flows/{flowId}"
+_SOURCE = "/sources/{sourceId}"
+
+
+def _properties(owner: str, *names: str) -> list[Route]:
+    """Return the three operations of each property; removing one is a write (R-AUTH-05)."""
+    made = []
+    for name in names:
+        template = f"{owner}/{name}"
+        made += [
+            Route("GET", template, getattr(properties, f"get_{name}"), READ),
+            Route("PUT", template, getattr(properties, f"put_{name}"), WRITE),
+            Route("DELETE", template, getattr(properties, f"delete_{name}"), WRITE),
+        ]
+    return made
+
+
+def _tags(owner: str) -> list[Route]:
+    return [
+        Route("GET", f"{owner}/tags", properties.get_tags, READ),
+        Route("GET", f"{owner}/tags/{{name}}", properties.get_tag, READ),
+        Route("PUT", f"{owner}/tags/{{name}}", properties.put_tag, WRITE),
+        Route("DELETE", f"{owner}/tags/{{name}}", properties.delete_tag, WRITE),
+    ]
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", service.get_root, ANY),
+    Route("GET", "/service", service.get_service, ANY),
+    Route("POST", "/service", service.post_service, ADMIN),
+    Route("GET", "/service/storage-backends", storage_backends.get_storage_backends, ANY),
+    Route("GET", "/service/profiles", profiles.get_profiles, READ),
+    Route("GET", "/service/profiles/{profileId}", profiles.get_profile, READ),
+    Route("POST", "/service/profiles/{profileId}", profiles.post_profile, WRITE | ADMIN),
+    Route("GET", "/sources", sources.get_sources, READ),
+    Route("GET", _SOURCE, sources.get_source, READ),
+    *_tags(_SOURCE),
+    *_properties(_SOURCE, "label", "description"),
+    Route("GET", "/flows", flows.get_flows, READ),
+    Route("GET", _FLOW, flows.get_flow, READ),
+    Route("PUT", _FLOW, flows.put_flow, WRITE),
+    Route("DELETE", _FLOW, deletions.delete_flow, DELETE),
+    *_tags(_FLOW),
+    *_properties(_FLOW, "label", "description", "flow_collection", "max_bit_rate", "avg_bit_rate"),
+    Route("GET", f"{_FLOW}/read_only", properties.get_read_only, READ),
+    Route("PUT", f"{_FLOW}/read_only", properties.put_read_only, WRITE),
+    Route("GET", f"{_FLOW}/segments", segments.get_segments, READ),
+    Route("POST", f"{_FLOW}/segments", segment_posts.post_segments, WRITE),
+    Route("DELETE", f"{_FLOW}/segments", deletions.delete_segments, DELETE),
+    Route("POST", f"{_FLOW}/storage", storage_allocation.post_storage, WRITE),
+    Route("GET", "/objects/{objectId}", objects.get_object, READ),
+    Route("POST", "/objects/{objectId}/instances", instances.post_instance, WRITE),
+    Route("DELETE", "/objects/{objectId}/instances", instances.delete_instance, WRITE),
+    Route("GET", "/flow-delete-requests", deletion_requests.get_deletion_requests, ADMIN),
+    Route(
+        "GET",
+        "/flow-delete-requests/{request-id}",
+        deletion_requests.get_deletion_request,
+        DELETE | ADMIN,
+    ),
+    Route("GET", "/media/{store}/{key}", media.get_media, READ, admits=media.signed),
+    Route(
+        "PUT",
+        "/media/{store}/{key}",
+        media.put_media,
+        WRITE,
+        streams=True,
+        admits=media.signed,
+    ),
+)

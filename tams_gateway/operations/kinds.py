@@ -60,18 +60,22 @@ OBJECT = Kind(
     {
         "uses": INT,
         "expires": INT,
+        "due": INT,
         "size": INT,
         "storage_ids": SET,
         "places": SET,
     },
 )
 """`uses` counts segments (of an init object: media objects) that refer to it. `expires` is when
-it is to be collected (nanoseconds since 1970): unset while it is registered and used. `places`
-are `storage-id/key` of its controlled instances."""
+it is to be collected: unset while it is registered and used. `due` is when the runner is to copy
+or delete an instance: unset where all are ready. Nanoseconds since 1970. `places` are
+`storage-id/key` of its controlled instances."""
 
 DELETION_REQUEST = Kind(
     "deletion_request",
-    {"created": INT, "expiry": INT, "flow_id": TEXT, "life": INT, "status": TEXT},
+    {"created": INT, "expiry": INT, "due": INT, "flow_id": TEXT, "life": INT},
 )
+"""`due` is when the runner takes it up: set until it is done. `life` is set while a flow of this
+id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970."""
 
 ALL = (SERVICE, KEY, LEASE, CURSOR, PROFILE, SOURCE, FLOW, OBJECT, DELETION_REQUEST)

@@ -49,6 +49,8 @@ def put(media_object: MediaObject, expect: int = ABSENT) -> Put:
     }
     if media_object.expires is not None:
         fields["expires"] = media_object.expires
+    if media_object.due is not None:
+        fields["due"] = media_object.due
     if media_object.size is not None:
         fields["size"] = media_object.size
     return Put(OBJECT, media_object.id, msgspec.json.encode(media_object), fields, expect)

@@ -24,6 +24,7 @@ class Request(msgspec.Struct, kw_only=True, gc=False):
     query: str = ""
     headers: Mapping[str, str] = {}
     base: str = ""
+    url_path: str = ""
     peer: str = ""
     id: str = ""
     body: bytes = b""

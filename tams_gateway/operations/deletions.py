@@ -1,0 +1,258 @@
+"""Deletion of flows and of their segments, at once or in the background (R-FLW-23, R-SEG-34).
+
+A flow vanishes in one `apply`, with a deletion request for its life in the same one; then its
+segments go in steps. So no segment can slip in unseen, and a crash leaves the rest to the runner.
+What is small is done before the answer (204), the rest by the runner (202).
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from tams_gateway.domain.datetimes import date_time
+from tams_gateway.domain.deletion_request import DeletionRequest, DeletionTask
+from tams_gateway.domain.errors import NotFound, ReadOnly
+from tams_gateway.domain.identifiers import new_uuid, path_uuid
+from tams_gateway.domain.timerange import EMPTY, ETERNITY, EVERYTHING, SECOND, Span, TimeRange
+from tams_gateway.operations import relations
+from tams_gateway.operations.documents import extent_timerange
+from tams_gateway.operations.edit import Edit
+from tams_gateway.operations.flow_records import StoredFlow
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.kinds import DELETION_REQUEST
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.params import Params
+from tams_gateway.operations.releases import release
+from tams_gateway.storage.changes import ABSENT, Change, Delete, DropSegments, Put
+from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery
+from tams_gateway.storage.records import Record, Segment, Value
+
+_STEP = 1000
+"""How many segments go in one `apply` of the runner."""
+
+_GRACE_NS = 30 * SECOND
+"""After this long, what a request had begun to delete itself is the runner's: it has died."""
+
+_task = msgspec.json.Decoder(DeletionTask)
+
+
+def read_task(record: Record) -> DeletionTask:
+    """Decode the record of a deletion request."""
+    return _task.decode(record.body)
+
+
+def put_task(task: DeletionTask, due_ns: int | None, expect: int) -> Put:
+    """Return the change that stores a request; `due_ns` None says that it is done."""
+    fields: dict[str, Value] = {"created": task.created_ns, "flow_id": task.document.flow_id}
+    if due_ns is not None:
+        fields["due"] = due_ns
+        if task.document.delete_flow:
+            fields["life"] = task.life
+    if task.expiry_ns is not None:
+        fields["expiry"] = task.expiry_ns
+    body = msgspec.json.encode(task)
+    return Put(DELETION_REQUEST, task.document.id, body, fields, expect)
+
+
+def next_life(gateway: Gateway, flow_id: str) -> int:
+    """Return the life of a new flow of this id: behind those whose segments are still going."""
+    where = (Equal("flow_id", flow_id), Present("life"))
+    going = gateway.metadata.find(Query(DELETION_REQUEST, where, limit=1000)).items
+    lives = [record.fields["life"] for record in going]
+    return max((life + 1 for life in lives if isinstance(life, int)), default=0)
+
+
+def delete_flow(gateway: Gateway, request: Request) -> Response:
+    """Delete a flow: 204, or 202 with a deletion request where it has many segments."""
+    flow_id = path_uuid(request.path["flowId"], "flow")
+    edit = Edit(gateway, request)
+    stored = _writable(edit, flow_id)
+    few = _is_few(gateway, stored)
+    task = _new_task(edit, stored, EVERYTHING, None, delete_flow=True)
+    extent = gateway.metadata.extent(flow_id, stored.life)
+    if extent is not None:
+        body = {"flow_id": flow_id, "timerange": str(extent_timerange(extent))}
+        edit.tell("flows/segments_deleted", body, stored.flow)
+    relations.delete_flow(edit, stored.flow)
+    due = edit.now_ns + (_GRACE_NS if few else 0)
+    edit.add(put_task(task, due, ABSENT))
+    edit.commit()
+    if not few:
+        return _accepted(gateway, request, task)
+    _finish(gateway, task.document.id)
+    return Response(status=204)
+
+
+def delete_segments(gateway: Gateway, request: Request) -> Response:
+    """Delete the segments that a timerange wholly covers (R-SEG-34 to -37)."""
+    flow_id = path_uuid(request.path["flowId"], "flow")
+    edit = Edit(gateway, request)
+    if edit.stored(flow_id) is None:
+        raise NotFound(f"no flow {flow_id}")
+    params = Params(request.query)
+    given = params.timerange("timerange")
+    timerange = EVERYTHING if given is None else given
+    object_id = params.text("object_id")
+    stored = _writable(edit, flow_id)
+    # A segment can stick out of the timerange at either end: two more than may be deleted.
+    limit = gateway.limits.async_deletion_threshold + 3
+    found = _touching(gateway, flow_id, stored.life, timerange, object_id, None, limit)
+    covered = [one for one in found if _covers(timerange, one)]
+    if len(covered) > gateway.limits.async_deletion_threshold:
+        task = _new_task(edit, stored, timerange, object_id, delete_flow=False)
+        edit.add(put_task(task, edit.now_ns, ABSENT))
+        edit.hold(flow_id)
+        edit.commit()
+        return _accepted(gateway, request, task)
+    if covered:
+        edit.hold(flow_id)
+        _drop(edit, stored, covered)
+        edit.commit()
+        gateway.wake()
+    return Response(status=204)
+
+
+def _writable(edit: Edit, flow_id: str) -> StoredFlow:
+    stored = edit.stored(flow_id)
+    if stored is None:
+        raise NotFound(f"no flow {flow_id}")
+    if stored.flow.read_only is True:
+        raise ReadOnly(f"flow {flow_id} is read-only; PUT false to its read_only first")
+    return stored
+
+
+def _is_few(gateway: Gateway, stored: StoredFlow) -> bool:
+    limit = gateway.limits.async_deletion_threshold
+    query = SegmentQuery(stored.flow.id, stored.life, limit=limit + 1)
+    return len(gateway.metadata.segments(query).items) <= limit
+
+
+def _new_task(
+    edit: Edit, stored: StoredFlow, timerange: TimeRange, object_id: str | None, delete_flow: bool
+) -> DeletionTask:
+    now = date_time(edit.now_ns)
+    document = DeletionRequest(
+        id=new_uuid(),
+        flow_id=stored.flow.id,
+        timerange_to_delete=str(timerange),
+        timerange_remaining=str(timerange),
+        delete_flow=delete_flow,
+        created=now,
+        created_by=edit.by,
+        updated=now,
+        status="created",
+    )
+    return DeletionTask(
+        document=document, life=stored.life, created_ns=edit.now_ns, object_id=object_id
+    )
+
+
+def _accepted(gateway: Gateway, request: Request, task: DeletionTask) -> Response:
+    gateway.wake()
+    location = f"{request.base}/flow-delete-requests/{task.document.id}"
+    body = msgspec.json.encode(task.document)
+    return Response(status=202, body=body, headers={"Location": location})
+
+
+def _finish(gateway: Gateway, task_id: str) -> None:
+    """Do all steps of a small deletion and drop its request; the runner may do them as well."""
+    while True:
+        record = gateway.metadata.get(DELETION_REQUEST, [task_id]).get(task_id)
+        if record is None or "due" not in record.fields:
+            break
+        try:
+            if step(gateway, record):
+                gateway.metadata.apply([Delete(DELETION_REQUEST, task_id)])
+        except ConflictError:
+            continue
+    gateway.wake()
+
+
+def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bool:
+    """Delete the next segments of a request and note it; return whether it is done.
+
+    `under` goes into the same `apply`: the lease of the runner. Raises `ConflictError` where
+    another got there first.
+    """
+    task = read_task(record)
+    flow_id = task.document.flow_id
+    timerange = TimeRange.parse(task.document.timerange_to_delete)
+    edit = Edit(gateway)
+    edit.add(*under)
+    found = _touching(gateway, flow_id, task.life, timerange, task.object_id, task.after, _STEP)
+    doomed = [
+        one
+        for one in found
+        if task.document.delete_flow or (_covers(timerange, one) and one.at <= task.created_ns)
+    ]
+    if doomed:
+        stored = edit.stored(flow_id)
+        alive = stored is not None and stored.life == task.life
+        _drop(edit, stored if alive else None, doomed, flow_id, task.life)
+    done = len(found) < _STEP
+    progressed = _progressed(edit, task, found, done)
+    edit.add(put_task(progressed, None if done else edit.now_ns, record.version))
+    edit.commit()
+    return done
+
+
+def _progressed(edit: Edit, task: DeletionTask, found: list[Segment], done: bool) -> DeletionTask:
+    timerange = TimeRange.parse(task.document.timerange_to_delete)
+    after = found[-1].end_ns if found else task.after
+    rest = EMPTY
+    if not done and after is not None:
+        span = Span(after, timerange.clamp().end)
+        left = edit.gateway.metadata.extent(task.document.flow_id, task.life, span)
+        rest = extent_timerange(left).intersect(timerange)
+    lifetime = edit.gateway.limits.deletion_request_lifetime
+    expiry_ns = edit.now_ns + lifetime * SECOND if done else None
+    document = replace(
+        task.document,
+        timerange_remaining=str(rest),
+        updated=date_time(edit.now_ns),
+        expiry=None if expiry_ns is None else date_time(expiry_ns),
+        status="done" if done else "started",
+        error=None,
+    )
+    return replace(task, document=document, after=after, expiry_ns=expiry_ns)
+
+
+def _drop(
+    edit: Edit,
+    stored: StoredFlow | None,
+    segments: list[Segment],
+    flow_id: str = "",
+    life: int = 0,
+) -> None:
+    """Remove segments, release their objects and, where the flow is still there, tell of it."""
+    if stored is not None:
+        flow_id, life = stored.flow.id, stored.life
+        deleted = extent_timerange((segments[0], segments[-1]))
+        body = {"flow_id": flow_id, "timerange": str(deleted)}
+        edit.tell("flows/segments_deleted", body, stored.flow)
+    edit.add(
+        DropSegments(flow_id, life, segments, edit.now_ns),
+        *release(edit.gateway, segments, edit.now_ns),
+    )
+
+
+def _touching(
+    gateway: Gateway,
+    flow_id: str,
+    life: int,
+    timerange: TimeRange,
+    object_id: str | None,
+    after: int | None,
+    limit: int,
+) -> list[Segment]:
+    if timerange.empty:
+        return []
+    span = timerange.clamp()
+    query = SegmentQuery(
+        flow_id, life, None if span == ETERNITY else span, object_id, after=after, limit=limit
+    )
+    return gateway.metadata.segments(query).items
+
+
+def _covers(timerange: TimeRange, segment: Segment) -> bool:
+    return timerange.clamp().covers(Span(segment.start_ns, segment.end_ns))

@@ -1,0 +1,48 @@
+"""Listings of records: filters and order to the store, pages and headers to the client."""
+
+from collections.abc import Callable, Sequence
+
+from tams_gateway.domain.errors import Invalid
+from tams_gateway.operations.documents import json_list
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.paging import Paging, order_headers, page_headers, record_key
+from tams_gateway.operations.params import Params
+from tams_gateway.storage.query import Condition, Query, Sort
+from tams_gateway.storage.records import Kind, Record
+
+
+def list_records(
+    gateway: Gateway,
+    request: Request,
+    params: Params,
+    kind: Kind,
+    where: Sequence[Condition],
+    sort: Sort,
+    *,
+    show: Callable[[Record], bytes],
+    ordered: bool = True,
+) -> Response:
+    """Return the page that the request asks for of the records that meet the conditions.
+
+    `ordered` listings know `reverse_order` and its headers; that of profiles does not.
+    """
+    paging = Paging.of(params, gateway.limits)
+    reverse = ordered and params.boolean("reverse_order") is True
+    after = paging.after(kind, sort)
+    page = gateway.metadata.find(Query(kind, tuple(where), sort, reverse, after, paging.limit))
+    next_key = record_key(page.items[-1], sort) if page.more else None
+    more = order_headers(len(page.items), reverse) if ordered else {}
+    headers = page_headers(request, params, paging.limit, next_key, more)
+    return Response(body=json_list([show(record) for record in page.items]), headers=headers)
+
+
+def chosen_sort(params: Params, sorts: Sequence[tuple[str, Sort]]) -> Sort:
+    """Return the order that `sort_by` names, the first by default (R-PAGE-10, -11)."""
+    by_name = dict(sorts)
+    name = params.text("sort_by")
+    if name is None:
+        return sorts[0][1]
+    if name not in by_name:
+        raise Invalid.parameter("sort_by", f"{name!r} is none of {', '.join(by_name)}")
+    return by_name[name]

@@ -1,0 +1,139 @@
+"""Segments as clients read them (R-SEG-01 to -09)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tams_gateway.domain.identifiers import path_uuid
+from tams_gateway.domain.media_object import MediaObject
+from tams_gateway.domain.timerange import TimeRange
+from tams_gateway.operations import media_objects
+from tams_gateway.operations.documents import extent_timerange, json_list
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.kinds import FLOW
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.paging import (
+    Paging,
+    SegmentPlace,
+    encode_key,
+    order_headers,
+    page_headers,
+)
+from tams_gateway.operations.params import Params
+from tams_gateway.operations.urls import UrlFilter, url_lists
+from tams_gateway.storage.query import Page, SegmentQuery
+from tams_gateway.storage.records import Segment
+
+
+def get_segments(gateway: Gateway, request: Request) -> Response:
+    """Return a page of a flow's segments; those of an unknown flow are none (R-SEG-01)."""
+    flow_id = path_uuid(request.path["flowId"], "flow")
+    params = Params(request.query)
+    paging = Paging.of(params, gateway.limits)
+    timerange = params.timerange("timerange")
+    reverse = params.boolean("reverse_order") is True
+    with_object_timerange = params.boolean("include_object_timerange") is True
+    wanted = UrlFilter.of(params)
+    place = paging.decode(SegmentPlace)
+    page = _page(
+        gateway,
+        flow_id,
+        timerange,
+        params.text("object_id"),
+        reverse,
+        None if place is None else place.end_ns,
+        paging.limit,
+    )
+    next_key = encode_key(SegmentPlace(page.items[-1].end_ns)) if page.more else None
+    headers = page_headers(
+        request,
+        params,
+        paging.limit,
+        next_key,
+        {
+            **order_headers(len(page.items), reverse),
+            "X-Paging-Timerange": str(_timerange(page.items, reverse)),
+        },
+    )
+    documents = _documents(gateway, request, wanted, page.items, with_object_timerange)
+    return Response(body=json_list(documents), headers=headers)
+
+
+def _page(
+    gateway: Gateway,
+    flow_id: str,
+    timerange: TimeRange | None,
+    object_id: str | None,
+    reverse: bool,
+    after: int | None,
+    limit: int,
+) -> Page[Segment]:
+    record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
+    if record is None or (timerange is not None and timerange.empty):
+        return Page([], False)
+    life = record.fields["life"]
+    assert isinstance(life, int)
+    span = None if timerange is None else timerange.clamp()
+    return gateway.metadata.segments(
+        SegmentQuery(flow_id, life, span, object_id, reverse, after, limit)
+    )
+
+
+def _timerange(items: Sequence[Segment], reverse: bool) -> TimeRange:
+    """Return the timerange that the page spans (R-PAGE-08)."""
+    if not items:
+        return extent_timerange(None)
+    return extent_timerange((items[-1], items[0]) if reverse else (items[0], items[-1]))
+
+
+def _documents(
+    gateway: Gateway,
+    request: Request,
+    wanted: UrlFilter,
+    segments: Sequence[Segment],
+    with_object_timerange: bool,
+) -> list[bytes]:
+    """Return the segments' documents, with what their objects own spliced in."""
+    if wanted.wants_none and not with_object_timerange:
+        return [shown_segment(segment) for segment in segments]
+    ids = {segment.object_id for segment in segments}
+    init_ids = {one.init_object_id for one in segments if one.init_object_id is not None}
+    found = {
+        object_id: stored.object
+        for object_id, stored in media_objects.load(gateway, ids | init_ids).items()
+    }
+    urls: dict[str, str] = {}
+    if not wanted.wants_none:
+        urls = dict(
+            zip(found, url_lists(gateway, request, wanted, list(found.values())), strict=True)
+        )
+    return [
+        segment.body[:-1] + _more(segment, found, urls, with_object_timerange).encode() + b"}"
+        for segment in segments
+    ]
+
+
+def _more(
+    segment: Segment,
+    objects: dict[str, MediaObject],
+    urls: dict[str, str],
+    with_object_timerange: bool,
+) -> str:
+    more = ""
+    if with_object_timerange and segment.object_id in objects:
+        more += f',"object_timerange":"{objects[segment.object_id].timerange}"'
+    if segment.init_object_id is not None:
+        name = msgspec.json.encode(segment.init_object_id).decode()
+        init_urls = urls.get(segment.init_object_id)
+        rest = "" if init_urls is None else f',"get_urls":{init_urls}'
+        more += f',"init_object":{{"object_id":{name}{rest}}}'
+    if segment.object_id in urls:
+        more += f',"get_urls":{urls[segment.object_id]}'
+    return more
+
+
+def shown_segment(segment: Segment) -> bytes:
+    """Return a segment's document without URLs, as events and URL-less listings show it."""
+    if segment.init_object_id is None:
+        return segment.body
+    return segment.body[:-1] + _more(segment, {}, {}, False).encode() + b"}"
