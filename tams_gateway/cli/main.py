@@ -41,7 +41,7 @@ def _of_plugins() -> Iterator[click.Command]:
     """Go through the commands of all installed plugins; tell of those that do not load."""
     for name in loader.installed():
         try:
-            yield from loader.load(name).commands()
+            yield from loader.load(name).commands
         except loader.PluginError as error:
             click.echo(f"Warning: {error}", err=True)
 

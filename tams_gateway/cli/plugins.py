@@ -47,11 +47,11 @@ def _places(sections: list[str]) -> str:
 
 
 def _describe(plugin: loader.Plugin) -> Iterator[str]:
-    for section, provider in plugin.providers().items():
+    for section, provider in plugin.providers.items():
         yield f"{section} {provider.summary}"
         for option in options(provider):
             yield f"  {option}"
-    for command in plugin.commands():
+    for command in plugin.commands:
         yield f"command {command.name}: {command.get_short_help_str()}"
 
 

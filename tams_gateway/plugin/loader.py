@@ -4,7 +4,7 @@ Each plugin gets a manager of its own, so that one is imported without the other
 hook returns is known to be its own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -35,6 +35,15 @@ DISTRIBUTIONS: Final[Mapping[str, str]] = {
 """The plugins of this project and their distributions, to say what to install."""
 
 
+_SECTIONS: Final[Mapping[str, str]] = {
+    "tams_metadata_store": "[metadata]",
+    "tams_object_store": "[objects.NAME]",
+    "tams_auth_provider": "[[auth]]",
+    "tams_event_sink": "[[events]]",
+}
+"""The section that names a plugin, by the hook that it has for it."""
+
+
 class PluginError(ConfigError):
     """A plugin is missing or unusable; the message is one line that names it and the remedy."""
 
@@ -59,83 +68,81 @@ def installed() -> dict[str, str]:
 def load(name: str) -> "Plugin":
     """Import an installed plugin.
 
-    Raises `PluginError` if it is not installed, fails at import, or misspells a hook.
+    Raises `PluginError` if it is not installed, does not load, misspells a hook, or is made for
+    other contracts.
     """
     found = installed()
     if name not in found:
         hint = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
         names = ", ".join(sorted(found)) or "none"
         raise PluginError(f"no plugin {name!r}; installed: {names}{hint}")
+    what = f"plugin {name!r} ({found[name]})"
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
         manager.load_setuptools_entrypoints(PROJECT, name=name)
         manager.check_pending()
+        results = {hook: getattr(manager.hook, hook)() for hook in (*_SECTIONS, "tams_commands")}
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {name!r} ({found[name]}): {_hook_mistake(error)}") from error
+        raise PluginError(f"{what}: {_hook_mistake(error)}") from error
     except Exception as error:
-        # Importing runs foreign code, which may raise anything; that is told, not swallowed.
+        # An import and a factory run foreign code, which may raise anything; it is told on.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginError(f"plugin {name!r} ({found[name]}) fails at import: {reason}") from error
-    return Plugin(name, manager)
+        raise PluginError(f"{what} does not load: {reason}") from error
+    commands = [command for some in results.pop("tams_commands") for command in some]
+    return Plugin(
+        name,
+        {_SECTIONS[hook]: _checked(what, found[0]) for hook, found in results.items() if found},
+        commands,
+    )
 
 
 class Plugin:
-    """One imported plugin, with a typed method for each hook."""
+    """One imported plugin, with a typed method for each kind of section.
 
-    def __init__(self, name: str, manager: pluggy.PluginManager) -> None:
+    `providers` holds what it provides by the section that may name it, `commands` what it adds
+    below `tams-gateway`.
+    """
+
+    def __init__(
+        self, name: str, providers: Mapping[str, Provider[Any]], commands: Sequence[click.Command]
+    ) -> None:
         self.name = name
-        self._hook = manager.hook
+        self.providers = providers
+        self.commands = commands
 
     def metadata_store(self) -> Provider[MetadataStore]:
         """Return its provider of a metadata store. Raises `PluginError` if it has none."""
-        return self._provider(self._hook.tams_metadata_store, "[metadata]")
+        return self._provider("[metadata]")
 
     def object_store(self) -> Provider[ObjectStore]:
         """Return its provider of an object store. Raises `PluginError` if it has none."""
-        return self._provider(self._hook.tams_object_store, "[objects.NAME]")
+        return self._provider("[objects.NAME]")
 
     def auth_provider(self) -> Provider[AuthProvider]:
         """Return its auth provider. Raises `PluginError` if it has none."""
-        return self._provider(self._hook.tams_auth_provider, "[[auth]]")
+        return self._provider("[[auth]]")
 
     def event_sink(self) -> Provider[EventSink]:
         """Return its event sink. Raises `PluginError` if it has none."""
-        return self._provider(self._hook.tams_event_sink, "[[events]]")
+        return self._provider("[[events]]")
 
-    def commands(self) -> Sequence[click.Command]:
-        """Return the commands that it adds below `tams-gateway`, perhaps none."""
-        return [command for some in self._hook.tams_commands() for command in some]
+    def _provider(self, section: str) -> Provider[Any]:
+        if section not in self.providers:
+            fits = ", ".join(self.providers) or "no section"
+            raise PluginError(f"plugin {self.name!r} does not fit {section}; it fits {fits}")
+        return self.providers[section]
 
-    def providers(self) -> dict[str, Provider[Any]]:
-        """Return all of its providers, by the section that may name the plugin."""
-        return {
-            section: self._provider(caller, section)
-            for section, caller in {
-                "[metadata]": self._hook.tams_metadata_store,
-                "[objects.NAME]": self._hook.tams_object_store,
-                "[[auth]]": self._hook.tams_auth_provider,
-                "[[events]]": self._hook.tams_event_sink,
-            }.items()
-            if caller.get_hookimpls()
-        }
 
-    def _provider(self, caller: Callable[[], list[Any]], section: str) -> Provider[Any]:
-        found = caller()
-        if not found:
-            serves = ", ".join(self.providers()) or "no section"
-            raise PluginError(f"plugin {self.name!r} does not fit {section}; it fits {serves}")
-        if not isinstance(found[0], Provider):
-            kind = type(found[0]).__name__
-            raise PluginError(
-                f"plugin {self.name!r}: expected a Provider for {section}, got {kind}"
-            )
-        if found[0].api != API:
-            raise PluginError(
-                f"plugin {self.name!r} is made for version {found[0].api} of the plugin contracts, "
-                f"this gateway has version {API}: install a fitting release of one of them"
-            )
-        return found[0]
+def _checked(what: str, provider: object) -> Provider[Any]:
+    if not isinstance(provider, Provider):
+        raise PluginError(f"{what}: expected a Provider, got {type(provider).__name__}")
+    if provider.api != API:
+        raise PluginError(
+            f"{what} is made for version {provider.api} of the plugin contracts, this gateway has "
+            f"version {API}: install a fitting release of one of them"
+        )
+    return provider
 
 
 def _distribution(point: EntryPoint) -> str:
@@ -143,6 +150,6 @@ def _distribution(point: EntryPoint) -> str:
 
 
 def _hook_mistake(error: pluggy.PluginValidationError) -> str:
-    known = ", ".join(name for name in vars(hookspecs) if name.startswith("tams_"))
+    known = ", ".join((*_SECTIONS, "tams_commands"))
     reason = str(error).partition(" in plugin ")[0]
     return f"{' '.join(reason.split())}; the hooks are {known}"

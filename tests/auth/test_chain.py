@@ -1,0 +1,102 @@
+"""The chain asks providers in order, and says 401 with the challenge of each."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tams_gateway.auth.chain import Chain
+from tams_gateway.auth.principal import ANYBODY, Principal, Scope
+from tams_gateway.auth.provider import Credentials, DeniedError
+from tams_gateway.domain.errors import Invalid, Unauthenticated
+from tams_gateway.storage.metadata import Health
+
+ALICE = Principal("alice", frozenset({Scope.READ}))
+BOB = Principal("bob", frozenset(Scope))
+
+
+class Knows:
+    """A provider of one scheme: it knows its own credentials and denies others of the scheme."""
+
+    def __init__(self, scheme: str, known: str, principal: Principal) -> None:
+        self.challenge = f'{scheme} realm="tams"'
+        self.asked: list[Credentials] = []
+        self._scheme = scheme
+        self._known = known
+        self._principal = principal
+
+    def authenticate(self, credentials: Credentials) -> Principal | None:
+        self.asked.append(credentials)
+        scheme, _, value = (credentials.authorization or "").partition(" ")
+        if scheme != self._scheme:
+            return None
+        if value != self._known:
+            raise DeniedError("wrong")
+        return self._principal
+
+    def check(self) -> Health:
+        return Health(True, "")
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def credentials(authorization: str | None = None, access_token: str | None = None) -> Credentials:
+    return Credentials(authorization, access_token, {}, "127.0.0.1")
+
+
+@pytest.fixture
+def providers() -> Sequence[Knows]:
+    return Knows("Basic", "a", ALICE), Knows("Bearer", "b", BOB)
+
+
+def test_without_providers_anybody_is_served_and_credentials_are_not_looked_at() -> None:
+    """B20."""
+    chain = Chain([])
+    assert chain.open
+    for sent in (credentials(), credentials("Bearer x"), credentials("Basic y", "z")):
+        assert chain.authenticate(sent) == ANYBODY
+
+
+def test_the_first_provider_that_knows_the_credentials_answers(providers: Sequence[Knows]) -> None:
+    chain = Chain(providers)
+    assert not chain.open
+    assert chain.authenticate(credentials("Bearer b")) == BOB
+    assert chain.authenticate(credentials("Basic a")) == ALICE
+    assert [len(provider.asked) for provider in providers] == [2, 1]
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic wrong", "Digest a"])
+def test_missing_and_wrong_credentials_are_401_with_every_challenge(
+    providers: Sequence[Knows], authorization: str | None
+) -> None:
+    """R-AUTH-02."""
+    with pytest.raises(Unauthenticated) as caught:
+        Chain(providers).authenticate(credentials(authorization))
+    assert caught.value.status == 401
+    assert caught.value.headers == {"WWW-Authenticate": 'Basic realm="tams", Bearer realm="tams"'}
+
+
+def test_wrong_credentials_are_not_shown_to_further_providers(providers: Sequence[Knows]) -> None:
+    with pytest.raises(Unauthenticated):
+        Chain(providers).authenticate(credentials("Basic wrong"))
+    assert providers[1].asked == []
+
+
+def test_a_challenge_that_two_providers_share_is_told_once(providers: Sequence[Knows]) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        Chain([*providers, *providers]).authenticate(credentials())
+    assert caught.value.headers["WWW-Authenticate"].count("Basic") == 1
+
+
+@pytest.mark.parametrize("authorization", ["Bearer x", "Basic b", "b"])
+def test_two_different_credentials_in_one_request_are_400(
+    providers: Sequence[Knows], authorization: str
+) -> None:
+    with pytest.raises(Invalid, match="query parameter access_token: differs") as caught:
+        Chain(providers).authenticate(credentials(authorization, "b"))
+    assert caught.value.status == 400
+    assert providers[0].asked == []
+
+
+def test_the_same_token_twice_is_one_credential(providers: Sequence[Knows]) -> None:
+    assert Chain(providers).authenticate(credentials("Bearer b", "b")) == BOB
