@@ -20,6 +20,7 @@ from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Health, MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
+
 class Opened(Protocol):
     """What every kind of plugin opens."""
 
@@ -105,7 +106,7 @@ class _Opener:
             log=structlog.get_logger("tams_gateway.plugin").bind(plugin=selected.plugin),
             now=time.time,
             url_lifetime=self._url_lifetime,
-            key=functools.cache(self._key),
+            key=functools.cache(functools.partial(_key, self.metadata)),
             metadata=self.metadata,
         )
         try:
@@ -117,10 +118,11 @@ class _Opener:
         self.opened[selected.key] = opened
         return opened
 
-    def _key(self, name: str) -> bytes:
-        if self.metadata is None:
-            raise RuntimeError("keys are in the metadata store, which is not open yet")
-        return keys.named(self.metadata, name)
+
+def _key(metadata: MetadataStore | None, name: str) -> bytes:
+    if metadata is None:
+        raise RuntimeError("a metadata store gets no keys: they are kept in it")
+    return keys.named(metadata, name)
 
 
 def _backend(section: ObjectsSection, store: ObjectStore) -> Backend:
