@@ -1,7 +1,9 @@
 """Settings and plugins become a gateway: the one place that knows everybody."""
 
 import functools
+import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
@@ -11,6 +13,7 @@ import structlog
 from tams_gateway.auth.chain import Chain
 from tams_gateway.config_file import ConfigError
 from tams_gateway.events.sink import EventSink
+from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import keys
 from tams_gateway.operations.gateway import Backend, Gateway, Service
 from tams_gateway.plugin.provider import Context
@@ -54,8 +57,12 @@ class Assembly:
         self.blocks = selection.blocks
         self.shared = selection.shared
         self.chain = Chain([opener.open(one, one.plugin) for one in selection.auth])
-        self.sinks: Sequence[EventSink] = [opener.open(one, one.plugin) for one in selection.events]
+        self.sinks: Mapping[str, EventSink] = {
+            name: opener.open(one, name)
+            for name, one in zip(_names(selection.events), selection.events, strict=True)
+        }
         self.opened: Mapping[str, Opened] = opener.opened
+        woken = threading.Event()
         self.gateway = Gateway(
             metadata=metadata,
             backends={backend.id: backend for backend in backends},
@@ -63,11 +70,15 @@ class Assembly:
             service=Service(settings.service.name, settings.service.description),
             now_ns=time.time_ns,
             listening=bool(self.sinks),
+            wake=woken.set,
         )
+        self._runner = Runner(self.gateway, self.sinks, woken)
         self._closing = closing
 
     def start(self) -> None:
         """Begin to work in the background; called once, in the process that serves."""
+        self._runner.start()
+        self._closing.callback(self._runner.stop)
         structlog.get_logger("tams_gateway").info(
             "started", config=self.settings.source, plugins=list(self.opened)
         )
@@ -123,6 +134,20 @@ def _key(metadata: MetadataStore | None, name: str) -> bytes:
     if metadata is None:
         raise RuntimeError("a metadata store gets no keys: they are kept in it")
     return keys.named(metadata, name)
+
+
+def _names(sinks: Sequence[Selected[EventSink]]) -> list[str]:
+    """Name each sink by its plugin and, from the second of one plugin on, its number.
+
+    The name is that of the sink's cursor: another sink in front of it must not change it.
+    """
+    met: Counter[str] = Counter()
+    names = []
+    for sink in sinks:
+        met[sink.plugin] += 1
+        number = met[sink.plugin]
+        names.append(sink.plugin if number == 1 else f"{sink.plugin}-{number}")
+    return names
 
 
 def _backend(section: ObjectsSection, store: ObjectStore) -> Backend:

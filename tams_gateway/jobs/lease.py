@@ -1,0 +1,84 @@
+"""The lease: one process at a time does the jobs, and another takes over when it dies."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tams_gateway.domain.identifiers import new_uuid
+from tams_gateway.domain.timerange import SECOND
+from tams_gateway.operations.kinds import LEASE
+from tams_gateway.storage.changes import ABSENT, Expect, Put
+from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.metadata import MetadataStore
+
+_ID = "jobs"
+LENGTH_NS = 10 * SECOND
+"""How long a lease holds without renewal; a killed holder's is taken over after that."""
+
+_RENEWED_AFTER_NS = 3 * SECOND
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    holder: str
+    until: int
+
+
+_decoder = msgspec.json.Decoder(_Lease)
+
+
+class Lost(Exception):
+    """Another process holds the lease now: whatever is half done here is theirs."""
+
+
+class Lease:
+    """The claim of this process on the lease; used by the runner's thread alone."""
+
+    def __init__(self, metadata: MetadataStore, now_ns: Callable[[], int]) -> None:
+        self._metadata = metadata
+        self._now_ns = now_ns
+        self._holder = new_uuid()
+        self._version = ABSENT
+        self._renewed = 0
+
+    def acquire(self) -> bool:
+        """Take or renew the lease; return whether this process holds it now."""
+        now = self._now_ns()
+        if self._version and 0 <= now - self._renewed < _RENEWED_AFTER_NS:
+            return True
+        record = self._metadata.get(LEASE, [_ID]).get(_ID)
+        if record is not None:
+            stored = _decoder.decode(record.body)
+            # A lease far in the future was written before the clock was set back.
+            free = not now <= stored.until <= now + LENGTH_NS
+            if stored.holder != self._holder and not free:
+                self._version = ABSENT
+                return False
+        return self._write(now + LENGTH_NS, ABSENT if record is None else record.version)
+
+    def keep(self) -> None:
+        """Renew the lease if that is due, in the middle of long work; raises `Lost`."""
+        if not self.acquire():
+            raise Lost
+
+    def expected(self) -> Expect:
+        """Return what every `apply` of a job carries, so that one that slept commits nothing."""
+        return Expect(LEASE, _ID, self._version)
+
+    def release(self) -> None:
+        """Let another process take over at once."""
+        if self._version:
+            self._write(0, self._version)
+            self._version = ABSENT
+
+    def _write(self, until: int, expect: int) -> bool:
+        body = msgspec.json.encode(_Lease(self._holder, until))
+        try:
+            self._metadata.apply([Put(LEASE, _ID, body, {"until": until}, expect)])
+            record = self._metadata.get(LEASE, [_ID])[_ID]
+        except (ConflictError, KeyError):
+            self._version = ABSENT
+            return False
+        mine = _decoder.decode(record.body).holder == self._holder
+        self._version = record.version if mine else ABSENT
+        self._renewed = self._now_ns()
+        return mine
