@@ -6,9 +6,11 @@ path ends in the key, and so in the ending that players need (B27).
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
+
+from tams_gateway.storage.objects import Upload, Url
 
 
 class MediaUrls:
@@ -24,11 +26,21 @@ class MediaUrls:
         self._now = now
         self._state = blake2b(f"{store}\n".encode(), key=secret, digest_size=18)
 
-    def get(self, key: str) -> str:
-        """Return a presigned URL that reads a key (GET, HEAD)."""
-        return self.gets([key])[0]
+    def upload(self, key: str, content_type: str, *, presigned: bool) -> Upload:
+        """Return how a client uploads to a key."""
+        return Upload(self.put(key, content_type) if presigned else self.plain(key), presigned)
 
-    def gets(self, keys: list[str]) -> list[str]:
+    def download(self, keys: Sequence[str], presigned: bool | None) -> list[list[Url]]:
+        """Return for each key its URLs, the presigned one first (B8)."""
+        plain = [] if presigned else [Url(self.plain(key), False) for key in keys]
+        if presigned is False:
+            return [[url] for url in plain]
+        signed = [Url(url, True) for url in self.gets(keys)]
+        if presigned:
+            return [[url] for url in signed]
+        return [list(pair) for pair in zip(signed, plain, strict=True)]
+
+    def gets(self, keys: Sequence[str]) -> list[str]:
         """Return presigned URLs that read the keys: the hot path of a segment listing."""
         expires = str(int(self._now()) + self._lifetime)
         root, sign = self._root, self._sign

@@ -79,7 +79,8 @@ class ObjectStore(Protocol):
     def read(self, place: Place, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         """Return the bytes from offset `first` to `last` inclusive (None: to the end) in chunks.
 
-        The caller closes the iterator. Raises before the first chunk if nothing is there.
+        Raises `MissingError` at the call, not at the first chunk. The caller closes the iterator
+        if it has a `close`. An offset behind the end yields nothing.
         """
 
     def write(self, key: str, content_type: str, chunks: Iterable[bytes]) -> Stat:

@@ -1,0 +1,1 @@
+"""Objects as files of one directory, served by the gateway itself."""
