@@ -115,10 +115,10 @@ ROUTES: tuple[Route, ...] = (
         deletion_requests.get_deletion_request,
         DELETE | ADMIN,
     ),
-    Route("GET", "/media/{store}/{key}", media.get_media, READ, admits=media.signed),
+    Route("GET", "/media/{store}/{key:path}", media.get_media, READ, admits=media.signed),
     Route(
         "PUT",
-        "/media/{store}/{key}",
+        "/media/{store}/{key:path}",
         media.put_media,
         WRITE,
         streams=True,

@@ -1,0 +1,257 @@
+"""The gateway as an ASGI app: one hop into a thread for each request, where anything blocks."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import falcon
+import falcon.asgi
+
+from tams_gateway.domain.errors import Invalid, NotFound, Refusal
+from tams_gateway.http import paths, reception
+from tams_gateway.http.falcon_app import fallback, fill, mount
+from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.reception import Reception
+from tams_gateway.http.routes import Route
+from tams_gateway.http.table import Table
+from tams_gateway.operations.messages import Request, Response
+
+T = TypeVar("T")
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_RECEIVE: Final = "tams_gateway.receive"
+"""The key in the scope under which the server's `receive` goes past Falcon, which would take
+a body that was cut short for one that is complete."""
+
+_PATIENCE: Final = 30.0
+"""How long a client may send nothing of its body, in seconds."""
+
+
+class AsgiApp:
+    """The ASGI callable. `close` releases what the process holds; no request follows.
+
+    `threads` bounds the requests that are worked on at once. Without `blocks` only those whose
+    body is a stream need a thread.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        table: Table,
+        *,
+        threads: int,
+        blocks: bool,
+        start: Callable[[], None],
+        close: Callable[[], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._table = table
+        self._blocks = blocks
+        self._start = start
+        self._close = close
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._app = falcon.asgi.App()
+        mount(self._app, table, self._respond, self._respond_error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] == "http":
+            raw = scope.get("raw_path")
+            root = scope.get("root_path", "")
+            try:
+                scope["path"] = (
+                    paths.routed(raw.decode("latin-1"), root)
+                    if raw
+                    else paths.encoded(_below(root, scope["path"]))
+                )
+            except NotFound:
+                scope["path"] = reception.NOWHERE
+            scope["query_string"] = reception.query(
+                scope["query_string"].decode("latin-1")
+            ).encode()
+            scope[_RECEIVE] = receive
+            receive = _nothing
+        await self._app(dict(scope), receive, send)
+
+    def close(self) -> None:
+        """Wait for the requests at work and release what the process holds."""
+        self._threads.shutdown()
+        self._close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _respond(
+        self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, **parameters: str
+    ) -> None:
+        scope = req.scope
+        request = Request(
+            method=req.method,
+            url_path=req.path,
+            query=req.query_string,
+            headers=_headers(scope["headers"]),
+        )
+        host, port = scope.get("server") or ("localhost", None)
+        received = reception.receive(
+            self._pipeline,
+            request,
+            parameters,
+            scheme=scope.get("scheme", "http"),
+            server=f"{host}:{port}" if port else host,
+            root=scope.get("root_path", "").rstrip("/"),
+            peer=(scope.get("client") or ("",))[0],
+        )
+        body = _Body(scope[_RECEIVE])
+        if received.refusal is None:
+            try:
+                await self._attach_body(route, request, body)
+            except Refusal as refusal:
+                route = reception.refusing(route, refusal)
+        response = await self._work(route, received)
+        if body.stalled:
+            response.headers = {**response.headers, "Connection": "close"}
+        fill(resp, response)
+        if response.stream is not None:
+            resp.stream = _Download(response.stream, self._hop, scope[_RECEIVE])
+
+    async def _work(self, route: Route, received: Reception) -> Response:
+        call = partial(self._pipeline, route, received.request, received.arrival, received.refusal)
+        if self._blocks or route.streams:
+            return await self._hop(call)
+        return call()
+
+    async def _hop(self, call: Callable[[], T]) -> T:
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, context.run, call)
+
+    async def _attach_body(self, route: Route, request: Request, body: "_Body") -> None:
+        length = reception.content_length(request.headers)
+        if route.streams:
+            request.stream = body.chunks(asyncio.get_running_loop(), length)
+        elif length != 0:
+            limit = self._pipeline.limits.body_bytes
+            reception.check_size(length, limit)
+            request.body = await body.whole(limit)
+
+    async def _respond_error(
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        error: Exception,
+        _parameters: Any,
+    ) -> None:
+        await self._respond(fallback(self._table, req.method, req.uri_template, error), req, resp)
+
+
+class _Body:
+    """The body of a request as it comes in."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.stalled = False
+        self._receive = receive
+        self._ended = False
+
+    async def whole(self, limit: int) -> bytes:
+        """Return all of it. Raises `TooLarge` above the limit, `Invalid` if it does not end."""
+        parts: list[bytes] = []
+        size = 0
+        while part := await self._more(reception.CHUNK):
+            size += len(part)
+            reception.check_size(size, limit)
+            parts.append(part)
+        return b"".join(parts)
+
+    def chunks(self, loop: asyncio.AbstractEventLoop, length: int | None) -> Iterator[bytes]:
+        """Yield it in chunks, to a thread that is not the loop's; one chunk waits at a time.
+
+        Raises `Invalid` if it does not end.
+        """
+        if length == 0:
+            return
+        while chunk := asyncio.run_coroutine_threadsafe(self._more(reception.CHUNK), loop).result():
+            yield chunk
+
+    async def _more(self, enough: int) -> bytes:
+        """Return the next part, nothing at the end; a larger one spares hops into the loop."""
+        parts: list[bytes] = []
+        size = 0
+        while size < enough and not self._ended:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    event = await self._receive()
+            except TimeoutError as error:
+                self.stalled = True
+                raise Invalid(f"body: nothing came for {_PATIENCE:.0f} s") from error
+            if event["type"] == "http.disconnect":
+                raise reception.cut_short()
+            parts.append(event.get("body", b""))
+            size += len(parts[-1])
+            self._ended = not event.get("more_body", False)
+        return b"".join(parts)
+
+
+class _Download:
+    """The body of a response, each chunk fetched in a thread, until the client is gone."""
+
+    def __init__(
+        self,
+        chunks: Any,
+        hop: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]],
+        receive: Receive,
+    ) -> None:
+        self._chunks = chunks
+        self._next = partial(next, iter(chunks), None)
+        self._hop = hop
+        self._gone = asyncio.ensure_future(_disconnected(receive))
+
+    def __aiter__(self) -> "_Download":
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = None if self._gone.done() else await self._hop(self._next)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def close(self) -> None:
+        """Release the source, whether or not it was read to its end."""
+        self._gone.cancel()
+        await self._hop(self._chunks.close)
+
+
+async def _nothing() -> Event:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _below(root: str, path: str) -> str:
+    """Return a decoded path below the base path, its characters standing for bytes."""
+    path = path[len(root) :] if root and path.startswith(root) else path
+    return (path or "/").encode().decode("latin-1")
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers

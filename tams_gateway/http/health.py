@@ -1,0 +1,72 @@
+"""`/health` says that the process answers, `/ready` that its stores do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from tams_gateway.http.routes import ANY, Route
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.storage.metadata import Health
+
+_FRESH: Final = 1.0
+"""How long a finding holds, in seconds, so that probes cost the stores little."""
+
+
+def health(_gateway: Gateway, _request: Request) -> Response:
+    """Answer 200: the process takes requests."""
+    return Response(body=b'{"status":"ok"}', headers={"Cache-Control": "no-store"})
+
+
+class Readiness:
+    """Answers 200 where every store answers, else 503 naming what fails.
+
+    The stores are asked at most once a second; who asks meanwhile gets what was found. `now`
+    returns seconds, from any moment on.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._found: Response | None = None
+        self._at = 0.0
+
+    def __call__(self, gateway: Gateway, _request: Request) -> Response:
+        """Return what the stores' own checks found."""
+        with self._lock:
+            if self._found is None or self._now() - self._at >= _FRESH:
+                self._found = _ask(gateway)
+                self._at = self._now()
+            found = self._found
+        return Response(status=found.status, body=found.body, headers=found.headers)
+
+
+def routes() -> tuple[Route, ...]:
+    """Return the two routes: exact paths, always on, without credentials."""
+    return (
+        Route("GET", "/health", health, ANY, open=True),
+        Route("GET", "/ready", Readiness(), ANY, open=True),
+    )
+
+
+def _ask(gateway: Gateway) -> Response:
+    checks = dict(_checks(gateway))
+    ready = all(found.ok for found in checks.values())
+    body = {
+        "status": "ok" if ready else "unavailable",
+        "checks": {name: "ok" if found.ok else found.detail for name, found in checks.items()},
+    }
+    return Response(
+        status=200 if ready else 503,
+        body=msgspec.json.encode(body),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _checks(gateway: Gateway) -> Iterator[tuple[str, Health]]:
+    yield "metadata", gateway.metadata.check()
+    for backend in gateway.backends.values():
+        yield f"objects.{backend.name}", backend.store.check()

@@ -1,0 +1,215 @@
+"""What happens around every operation: once, for both app types, in the thread that works.
+
+A request gets its id, is admitted (origin, this machine alone, credentials, scope: 401 and 403
+come first), runs, is run again where another writer was faster, and leaves one line in the log.
+"""
+
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+
+from tams_gateway.auth import policy
+from tams_gateway.auth.chain import Chain
+from tams_gateway.auth.provider import Credentials
+from tams_gateway.domain.errors import Forbidden, Refusal, StorageFull, Unavailable
+from tams_gateway.http import problems
+from tams_gateway.http.cors import LOCAL, Cors
+from tams_gateway.http.network import Arrival, Network
+from tams_gateway.http.routes import Route
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.settings import ServiceSettings
+from tams_gateway.storage.errors import ConflictError, FullError, StoreError
+
+_log = structlog.get_logger("tams_gateway.request")
+
+_SANE_ID = re.compile(r"[!-~]{1,128}")
+
+_PATIENCE: Final = 5.0
+"""How long a request is run again after conflicts, in seconds."""
+
+_FIRST_PAUSE: Final = 0.004
+_LONGEST_PAUSE: Final = 0.25
+_RETRY_AFTER: Final = {"Retry-After": "2"}
+
+
+class Pipeline:
+    """Turns a route and a request into a response; never raises."""
+
+    def __init__(self, gateway: Gateway, chain: Chain, service: ServiceSettings) -> None:
+        self.network = Network(service.public_url, service.trusted_proxies)
+        self.limits = gateway.limits
+        self._gateway = gateway
+        self._chain = chain
+        self._open = chain.open
+        self._local_only = chain.open and not service.auth_open
+        default = LOCAL if chain.open else ("*",)
+        self._cors = Cors(default if service.cors_origins is None else service.cors_origins)
+
+    def __call__(
+        self,
+        route: Route,
+        request: Request,
+        arrival: Arrival,
+        refusal: Refusal | None = None,
+    ) -> Response:
+        """Return the response to a request; `arrival` tells how it came.
+
+        `refusal` is what kept it from arriving: a header that is too large, a malformed host.
+        """
+        started = time.perf_counter()
+        headers = request.headers
+        sent_id = headers.get("x-request-id")
+        if sent_id is not None and _SANE_ID.fullmatch(sent_id):
+            request.id = sent_id
+        else:
+            request.id = secrets.token_hex(8)
+        try:
+            if refusal is not None:
+                raise refusal
+            self._admit(route, request, arrival)
+            response = self._operate(route, request)
+        except Refusal as refused:
+            response = problems.refused(refused, request.id)
+        except FullError as error:
+            response = self._store_failed(
+                error, StorageFull if route.streams else Unavailable, request
+            )
+        except StoreError as error:
+            response = self._store_failed(error, Unavailable, request)
+        except Exception:
+            _log.exception("bug", request_id=request.id, route=route.template)
+            response = problems.failed(request.id)
+        return self._finish(route, request, response, started)
+
+    def _admit(self, route: Route, request: Request, arrival: Arrival) -> None:
+        """Refuse who may not come in. Raises `Unauthenticated`, `Forbidden`, `Invalid`."""
+        origin = request.headers.get("origin")
+        if origin is not None and not self._cors.allows(origin, arrival.base):
+            raise Forbidden(
+                f"Origin: pages of {origin} may not call; add it to cors_origins of [service]"
+            )
+        if self._local_only and not self.network.is_local(arrival):
+            raise Forbidden(
+                "without an auth provider only this machine is served, by the name localhost: "
+                "configure [[auth]], or set auth_open = true in [service] to serve anybody"
+            )
+        if self._open or route.open or route.admits(self._gateway, request):
+            return
+        request.principal = self._chain.authenticate(_credentials(request))
+        policy.check(request.principal, route.scopes)
+
+    def _operate(self, route: Route, request: Request) -> Response:
+        """Run the operation, again where another writer was faster: it reads and decides anew.
+
+        A body that is a stream is gone after the first time; such an operation sees to it itself.
+        """
+        pause, end = _FIRST_PAUSE, 0.0
+        while True:
+            try:
+                return route.operation(self._gateway, request)
+            except ConflictError as error:
+                now = time.monotonic()
+                end = end or now + _PATIENCE
+                if route.streams or now >= end:
+                    summary = "too many writers met here at once; nothing was changed: try again"
+                    raise Unavailable(summary, _RETRY_AFTER) from error
+            time.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _store_failed(
+        self, error: StoreError, outcome: Callable[..., Refusal], request: Request
+    ) -> Response:
+        """Say that a store failed; which one, and what to do, is for the operator's eyes."""
+        _log.error("store_failed", request_id=request.id, error=str(error))
+        kind = "has no room left" if isinstance(error, FullError) else "does not answer"
+        summary = f"a store of the gateway {kind}; the log has it under request id {request.id}"
+        return problems.refused(outcome(summary, _RETRY_AFTER), request.id)
+
+    def _finish(
+        self, route: Route, request: Request, response: Response, started: float
+    ) -> Response:
+        """Add the headers of every answer, drop the body of a HEAD's, and write the line."""
+        cors = self._cors.headers(request.headers.get("origin"), request.base)
+        headers = {**response.headers, "X-Request-ID": request.id, **cors}
+        response.headers = headers
+        line = _Line(route.template, request, response.status, started)
+        if response.stream is None:
+            line.write(len(response.body) if request.method != "HEAD" else 0)
+        elif request.method == "HEAD":
+            headers["Content-Type"] = response.content_type
+            _close(response.stream)
+            response.stream = None
+            line.write(0)
+        else:
+            response.stream = _Counted(response.stream, line)
+        return response
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    """The canonical line of a request, still without the bytes that were sent."""
+
+    route: str
+    request: Request
+    status: int
+    started: float
+
+    def write(self, sent: int) -> None:
+        request = self.request
+        _log.info(
+            "request",
+            method=request.method,
+            path=request.url_path,
+            route=self.route,
+            status=self.status,
+            ms=round((time.perf_counter() - self.started) * 1000, 3),
+            request_id=request.id,
+            principal=request.principal.name,
+            peer=request.peer,
+            bytes=sent,
+        )
+
+
+class _Counted:
+    """A body as a stream, whose line is written when it is closed."""
+
+    def __init__(self, chunks: Iterable[bytes], line: _Line) -> None:
+        self._chunks = chunks
+        self._iterator = iter(chunks)
+        self._line = line
+        self._sent = 0
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._iterator)
+        self._sent += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            _close(self._chunks)
+            self._line.write(self._sent)
+
+
+def _close(stream: Iterable[bytes]) -> None:
+    close = getattr(stream, "close", None)
+    if close is not None:
+        close()
+
+
+def _credentials(request: Request) -> Credentials:
+    token = None
+    if "access_token=" in request.query:
+        token = parse_qs(request.query).get("access_token", [None])[-1]
+    return Credentials(request.headers.get("authorization"), token, request.headers, request.peer)

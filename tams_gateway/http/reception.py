@@ -1,0 +1,104 @@
+"""What both adapters do before the pipeline: the request as plain values, or why there is none."""
+
+from collections.abc import Mapping
+from typing import Final, NoReturn
+from urllib.parse import quote
+
+import msgspec
+
+from tams_gateway.domain.errors import HeadersTooLarge, Invalid, Refusal, TooLarge
+from tams_gateway.http import paths
+from tams_gateway.http.network import Arrival
+from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.routes import Route
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request
+
+CHUNK: Final = 256 * 2**10
+"""How much of a streamed body is read at once, in bytes."""
+
+NOWHERE: Final = "*"
+"""The path of requests whose target names none; no template matches it."""
+
+_NOBODY: Final = Arrival("", "", "")
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+
+class Reception(msgspec.Struct, frozen=True):
+    """A request at the door: how it arrived, or the refusal that it gets unseen."""
+
+    request: Request
+    arrival: Arrival
+    refusal: Refusal | None = None
+
+
+def receive(
+    pipeline: Pipeline,
+    request: Request,
+    parameters: Mapping[str, str],
+    *,
+    scheme: str,
+    server: str,
+    root: str,
+    peer: str,
+) -> Reception:
+    """Complete a request that has method, path, query and headers.
+
+    `parameters` are those of the routed path; `server` stands for a `Host` that is not sent;
+    `peer` is the address of who connected.
+    """
+    headers = request.headers
+    size = len(request.url_path) + len(request.query)
+    size += sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
+    request.peer = peer
+    try:
+        if size > pipeline.limits.header_bytes:
+            limit = pipeline.limits.header_bytes
+            raise HeadersTooLarge(f"header: expected at most {limit} bytes, got {size}")
+        arrival = pipeline.network.arrival(
+            scheme, headers.get("host") or server, root, peer, headers
+        )
+    except Refusal as refusal:
+        return Reception(request, _NOBODY, refusal)
+    request.path = paths.parameters(parameters)
+    request.base = arrival.base
+    request.peer = arrival.peer
+    return Reception(request, arrival)
+
+
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Return the length of the body in bytes; None for one that ends by itself (chunked).
+
+    Raises `Invalid` for what is no length.
+    """
+    text = headers.get("content-length")
+    if text is None or "transfer-encoding" in headers:
+        return None if "transfer-encoding" in headers else 0
+    if not (text.isascii() and text.isdecimal()):
+        raise Invalid(f"Content-Length: expected a number, got {text!r}")
+    return int(text)
+
+
+def check_size(size: int | None, limit: int) -> None:
+    """Refuse a body that is larger than the limit. Raises `TooLarge`."""
+    if size is not None and size > limit:
+        raise TooLarge(f"body: expected at most {limit} bytes (limits.body_bytes)")
+
+
+def cut_short() -> Invalid:
+    """Return the error of a body that ended before it was complete: it must change nothing."""
+    return Invalid("body: the connection ended before the body did")
+
+
+def query(raw: str) -> str:
+    """Return a raw query in ASCII; other bytes, which stand as Latin-1, are percent-encoded."""
+    return raw if raw.isascii() else quote(raw.encode("latin-1"), safe=_PRINTABLE)
+
+
+def refusing(route: Route, refusal: Refusal) -> Route:
+    """Return the route with the refusal as its outcome, for whoever is admitted to it."""
+
+    def refuse(_gateway: Gateway, _request: Request) -> NoReturn:
+        raise refusal
+
+    return msgspec.structs.replace(route, operation=refuse)

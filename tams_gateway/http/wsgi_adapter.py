@@ -1,0 +1,127 @@
+"""The gateway as a WSGI app: Falcon routes and speaks HTTP, the pipeline does the rest."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import falcon
+
+from tams_gateway.domain.errors import Invalid, NotFound, Refusal
+from tams_gateway.http import paths, reception
+from tams_gateway.http.falcon_app import fallback, fill, mount
+from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.routes import Route
+from tams_gateway.http.table import Table
+from tams_gateway.operations.messages import Request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class _Input(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; fewer only at the end."""
+
+
+class WsgiApp:
+    """The WSGI callable. `close` releases what the process holds; no request follows."""
+
+    def __init__(self, pipeline: Pipeline, table: Table, close: Callable[[], None]) -> None:
+        self.close = close
+        self._pipeline = pipeline
+        self._table = table
+        self._app = falcon.App()
+        mount(self._app, table, self._respond, self._respond_error)
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+        try:
+            environ["PATH_INFO"] = (
+                paths.routed(raw, environ.get("SCRIPT_NAME", ""))
+                if raw
+                else paths.encoded(environ["PATH_INFO"] or "/")
+            )
+        except NotFound:
+            environ["PATH_INFO"] = reception.NOWHERE
+        return self._app(environ, start_response)
+
+    def _respond(
+        self, route: Route, req: falcon.Request, resp: falcon.Response, **parameters: str
+    ) -> None:
+        environ = req.env
+        request = Request(
+            method=req.method,
+            url_path=req.path,
+            query=reception.query(req.query_string),
+            headers=_headers(environ),
+        )
+        received = reception.receive(
+            self._pipeline,
+            request,
+            parameters,
+            scheme=environ["wsgi.url_scheme"],
+            server=f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}",
+            root=environ.get("SCRIPT_NAME", ""),
+            peer=environ.get("REMOTE_ADDR") or "",
+        )
+        if received.refusal is None:
+            try:
+                self._attach_body(route, request, environ["wsgi.input"])
+            except Refusal as refusal:
+                route = reception.refusing(route, refusal)
+        response = self._pipeline(route, request, received.arrival, received.refusal)
+        fill(resp, response)
+        resp.stream = response.stream
+
+    def _attach_body(self, route: Route, request: Request, stream: _Input) -> None:
+        length = reception.content_length(request.headers)
+        if route.streams:
+            request.stream = _chunks(stream, length)
+        elif length != 0:
+            limit = self._pipeline.limits.body_bytes
+            reception.check_size(length, limit)
+            request.body = _read(stream, limit + 1 if length is None else length)
+            reception.check_size(len(request.body), limit)
+            if length is not None and len(request.body) < length:
+                raise reception.cut_short()
+
+    def _respond_error(
+        self, req: falcon.Request, resp: falcon.Response, error: Exception, _parameters: Any
+    ) -> None:
+        self._respond(fallback(self._table, req.method, req.uri_template, error), req, resp)
+
+
+def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    if environ.get("CONTENT_TYPE"):
+        headers["content-type"] = environ["CONTENT_TYPE"]
+    if environ.get("CONTENT_LENGTH"):
+        headers["content-length"] = environ["CONTENT_LENGTH"]
+    return headers
+
+
+def _chunks(stream: _Input, length: int | None) -> Iterator[bytes]:
+    """Yield a body in chunks. Raises `Invalid` if it ends before it is complete."""
+    left = length
+    while left != 0:
+        chunk = _read(stream, reception.CHUNK if left is None else min(left, reception.CHUNK))
+        if not chunk:
+            if left is None:
+                return
+            raise reception.cut_short()
+        left = None if left is None else left - len(chunk)
+        yield chunk
+
+
+def _read(stream: _Input, size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except OSError as error:
+        # Servers report a cut or malformed body so.
+        raise Invalid(f"body: cannot be read: {error}") from error
