@@ -49,7 +49,7 @@ class _Common(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     flow_collection: tuple[CollectionItem, ...] | UnsetType = UNSET
 
 
-class _Sent(_Common, frozen=True):
+class _Sent(_Common, kw_only=True, frozen=True):
     """A PUT body's common part, with what is checked and then ignored (R-FLW-04)."""
 
     profile_id: str | UnsetType = UNSET
@@ -60,7 +60,7 @@ class _Sent(_Common, frozen=True):
     collected_by: list[Uuid] | UnsetType = UNSET
 
 
-class Flow(_Common, frozen=True):
+class Flow(_Common, kw_only=True, frozen=True):
     """A flow as it is kept: the document of GET, less `segments_updated` and `timerange`.
 
     The technical part has passed its checks; parts of it that no rule reads stay raw JSON.

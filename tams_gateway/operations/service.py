@@ -25,7 +25,7 @@ _posted = Body(_Posted)
 
 def get_root(gateway: Gateway, request: Request) -> Response:
     """Return the names of the paths below the root (R-SVC-07)."""
-    return Response(body=b'["service","flows","sources","objects","flow-delete-requests"]')
+    return Response(body=b'["service","flows","sources","flow-delete-requests"]')
 
 
 def get_service(gateway: Gateway, request: Request) -> Response:
