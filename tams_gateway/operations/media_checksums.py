@@ -1,0 +1,91 @@
+"""Uploads under scrutiny: their length, and the checksums that the client sent in its header."""
+
+import hashlib
+import re
+from base64 import b64decode
+from binascii import Error
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from tams_gateway.domain.errors import Invalid, TooLarge
+
+_HASHES: Final[Mapping[str, Callable[[], "hashlib._Hash"]]] = {
+    "sha-256": hashlib.sha256,
+    "sha-512": hashlib.sha512,
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+}
+_WHOLE: Final = {"Content-MD5": "md5", "x-amz-checksum-sha256": "sha-256"}
+"""Headers that are the Base64 text of one checksum."""
+
+_LISTS: Final = {
+    "Digest": re.compile(r"([a-z0-9-]+)=([^,]*)", re.IGNORECASE),
+    "Content-Digest": re.compile(r"([a-z0-9-]+)=:([^,:]*):", re.IGNORECASE),
+    "Repr-Digest": re.compile(r"([a-z0-9-]+)=:([^,:]*):", re.IGNORECASE),
+}
+"""Headers that list checksums by algorithm (RFC 3230, RFC 9530); unknown ones are ignored."""
+
+
+class _Check(msgspec.Struct):
+    header: str
+    hash: "hashlib._Hash"
+    expected: bytes
+
+
+def verified(chunks: Iterable[bytes], headers: Mapping[str, str], limit: int) -> Iterator[bytes]:
+    """Return the chunks under checks, so that a store which takes them all has them intact.
+
+    Raises at once `TooLarge` for an announced length above the limit and `Invalid` for a
+    malformed checksum; and with a chunk `TooLarge` at the limit, or `Invalid`, naming the header,
+    at the end of a body that is shorter than announced or has another checksum.
+    """
+    announced = headers.get("content-length", "")
+    length = int(announced) if announced.isascii() and announced.isdigit() else None
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    return _checked(chunks, list(_checks(headers)), length, limit)
+
+
+def _checked(
+    chunks: Iterable[bytes], checks: list[_Check], length: int | None, limit: int
+) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        for check in checks:
+            check.hash.update(chunk)
+        yield chunk
+    if length is not None and size != length:
+        raise Invalid(f"header Content-Length: {length} bytes were announced, {size} came")
+    for check in checks:
+        if check.hash.digest() != check.expected:
+            raise Invalid(f"header {check.header}: the checksum of the body is another one")
+
+
+def _checks(headers: Mapping[str, str]) -> Iterator[_Check]:
+    for header, algorithm in _WHOLE.items():
+        sent = headers.get(header.lower())
+        if sent is not None:
+            yield _check(header, algorithm, sent)
+    for header, pattern in _LISTS.items():
+        for algorithm, sent in pattern.findall(headers.get(header.lower(), "")):
+            if algorithm.lower() in _HASHES:
+                yield _check(header, algorithm.lower(), sent)
+
+
+def _check(header: str, algorithm: str, sent: str) -> _Check:
+    made = _HASHES[algorithm]()
+    try:
+        expected = b64decode(sent.strip(), validate=True)
+    except Error:
+        expected = b""
+    if len(expected) != made.digest_size:
+        raise Invalid(f"header {header}: {sent!r} is no {algorithm} checksum in Base64")
+    return _Check(header, made, expected)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the upload is larger than {limit} bytes, the limit of this service")
