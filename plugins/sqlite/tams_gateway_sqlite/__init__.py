@@ -1,0 +1,1 @@
+"""The plugin `sqlite`: metadata in one SQLite file, durable, for several processes."""

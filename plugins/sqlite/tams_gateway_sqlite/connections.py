@@ -1,0 +1,179 @@
+"""Opens the database file and its connections, and lets processes take turns at writing."""
+
+import fcntl
+import os
+import queue
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tams_gateway.storage.errors import FullError, StoreError
+from tams_gateway_sqlite import schema
+
+READERS: Final = 4
+"""Connections for reading: more do not help, since rows are fetched under the GIL."""
+
+_PATIENCE: Final = 30.0
+"""Seconds to wait for another program that holds the database."""
+
+_SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
+
+
+class Connections:
+    """One connection to write with, and a few to read with, opened when they are needed.
+
+    None of it outlives a fork: the store makes a new one in the child.
+    """
+
+    def __init__(self, path: Path, durability: str) -> None:
+        self._path = path
+        self._durability = durability
+        self._writer: sqlite3.Connection | None = None
+        self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
+        for _ in range(READERS):
+            self._readers.put(None)
+        self._turnstile = _open_lock(path, "turnstile")
+        self._lock = _open_lock(path, "lock")
+
+    def prepare(self) -> None:
+        """Make the database if it is not there; refuse one that is not ours. Holds the turn."""
+        with self.turn():
+            connection = self.writer()
+            version, application = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("user_version", "application_id")
+            )
+            if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                self._create(connection)
+            elif application != schema.APPLICATION:
+                raise StoreError(f"{self._path}: a database of another program; give another path")
+            elif version != schema.VERSION:
+                raise StoreError(
+                    f"{self._path}: made by another release (schema {version}, this one knows"
+                    f" {schema.VERSION}); install that release of tams-gateway-sqlite"
+                )
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema.TABLES:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+        sync_directory(self._path.parent)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the right to write, of all processes.
+
+        Who waits for the lock holds the turnstile, so that who lets the lock go cannot take it
+        again before that one had it: nobody starves.
+        """
+        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def writer(self) -> sqlite3.Connection:
+        """Return the connection to write with; the caller holds the turn."""
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to read with; waits while all are lent."""
+        connection = self._readers.get()
+        try:
+            if connection is None:
+                connection = self._connect()
+            yield connection
+        finally:
+            if connection is not None and connection.in_transaction:
+                connection.rollback()
+            self._readers.put(connection)
+
+    def close(self) -> None:
+        """Close every connection; no call is at work."""
+        for _ in range(READERS):
+            reader = self._readers.get()
+            if reader is not None:
+                reader.close()
+        if self._writer is not None:
+            with self.turn():
+                self._writer.close()
+        os.close(self._lock)
+        os.close(self._turnstile)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA cache_size = -16384")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.create_function("unhex_", 1, bytes.fromhex, deterministic=True)
+        return connection
+
+
+def make_directories(path: Path) -> None:
+    """Make a directory and its parents such that they survive a power cut."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the entries of a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def border(path: Path) -> Iterator[None]:
+    """Turn foreign errors into `StoreError`s that name the path and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(path, error) from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error}; check the path and its permissions") from error
+
+
+def _translate(path: Path, error: sqlite3.Error) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return FullError(f"{path}: {error}; free some space on its disk")
+    remedy = _REMEDIES.get(code, "run `sqlite3 FILE 'PRAGMA integrity_check'` on it")
+    return StoreError(f"{path}: {error}; {remedy}")
+
+
+_REMEDIES: Final = {
+    sqlite3.SQLITE_BUSY: "end the other program that holds the database, and try again",
+    sqlite3.SQLITE_LOCKED: "end the other program that holds the database, and try again",
+    sqlite3.SQLITE_READONLY: "make the file and its directory writable",
+    sqlite3.SQLITE_CANTOPEN: "check that the directory exists and is writable",
+    sqlite3.SQLITE_PERM: "check the permissions of the file",
+    sqlite3.SQLITE_IOERR: "check the disk",
+    sqlite3.SQLITE_NOTADB: "give the path of a database of this plugin, or of no file yet",
+    sqlite3.SQLITE_CORRUPT: "restore a backup",
+}
+
+
+def _open_lock(path: Path, name: str) -> int:
+    return os.open(f"{path}-{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

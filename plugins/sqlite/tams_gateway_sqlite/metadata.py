@@ -1,0 +1,227 @@
+"""The metadata store in one SQLite file."""
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, cast
+
+import msgspec
+
+from tams_gateway.domain.timerange import Span
+from tams_gateway.events.event import Event, EventType
+from tams_gateway.storage.changes import (
+    AddSegments,
+    Change,
+    Delete,
+    DropSegments,
+    Emit,
+    Expect,
+    Forget,
+    Put,
+)
+from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.metadata import Events, Health
+from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
+from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
+from tams_gateway_sqlite import find, records, segments
+from tams_gateway_sqlite.commits import Commits, Work
+from tams_gateway_sqlite.connections import Connections, border, make_directories
+from tams_gateway_sqlite.schema import Table, decode, pack, unpack
+
+_ORDER = (Put, Delete, Expect, DropSegments, AddSegments, Emit, Forget)
+"""Conflicts come before overlaps, and records before the segments that touch them."""
+
+
+class SqliteMetadata:
+    """Keeps records, segments and events in a database at `path`.
+
+    With the durability `power` a commit survives a power cut, with `process` a killed process.
+    After a fork the child opens connections of its own.
+    """
+
+    def __init__(self, path: Path, durability: Literal["power", "process"] = "power") -> None:
+        self._path = path.absolute()
+        self._durability = durability
+        self._tables: dict[str, Table] = {}
+        with border(self._path):
+            make_directories(self._path.parent)
+            self._open()
+            self._connections.prepare()
+        _stores.add(self)
+
+    def _open(self) -> None:
+        self._connections = Connections(self._path, self._durability)
+        self._commits = Commits(self._connections)
+
+    def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
+        """Return those of the records that are there."""
+        table = self._table(kind)
+        with self._reading() as connection:
+            return records.get(connection, table, ids)
+
+    def find(self, query: Query) -> Page[Record]:
+        """Return a page of records."""
+        table = self._table(query.kind)
+        with self._reading() as connection:
+            return find.find(connection, table, query)
+
+    def segments(self, query: SegmentQuery) -> Page[Segment]:
+        """Return a page of segments."""
+        with self._reading() as connection:
+            return segments.page(connection, query)
+
+    def extent(
+        self, flow_id: str, life: int, within: Span | None = None
+    ) -> tuple[Segment, Segment] | None:
+        """Return the first and the last segment that overlap `within`."""
+        with self._reading() as connection:
+            return segments.extent(connection, flow_id, life, within)
+
+    def uses(self, query: UseQuery) -> Page[Use]:
+        """Return a page of the lives of flows that use an object."""
+        with self._reading() as connection:
+            return segments.uses(connection, query)
+
+    def events(self, after: str | None, limit: int) -> Events:
+        """Return the oldest events behind a cursor: the number of the last before it."""
+        last = self._sequence(after or "0")
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, type, at_ns, body, fields FROM events WHERE seq > ?"
+                " ORDER BY seq LIMIT ?",
+                (last, limit),
+            ).fetchall()
+        return Events([_event(row) for row in rows], str(rows[-1][0] if rows else last))
+
+    def tip(self) -> str:
+        """Return the cursor behind which only later commits come."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        return str(row[0] if row else 0)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make the changes all together or not at all; durable on return."""
+        tables = {
+            change.kind.name: self._table(change.kind)
+            for change in changes
+            if isinstance(change, Put | Delete | Expect)
+        }
+        for change in changes:
+            if isinstance(change, Forget):
+                self._sequence(change.until)
+        ordered = sorted(changes, key=lambda change: _ORDER.index(type(change)))
+        self._run(lambda connection: _write(connection, tables, ordered))
+
+    def check(self) -> Health:
+        """Make an empty commit and say which file it is in."""
+        try:
+            self._run(lambda connection: None)
+        except StoreError as error:
+            return Health(False, str(error), f"look at {self._path} and its disk")
+        return Health(True, f"{self._path} can be written")
+
+    def close(self) -> None:
+        """Close the connections."""
+        _stores.discard(self)
+        with border(self._path):
+            self._connections.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with border(self._path), self._connections.reader() as connection:
+            yield connection
+
+    def _run(self, work: Work) -> None:
+        with border(self._path):
+            self._commits.run(work)
+
+    def _table(self, kind: Kind) -> Table:
+        """Return the table of a kind; the first time, see that the database has it."""
+        table = self._tables.get(kind.name)
+        if table is not None and table.covers(kind):
+            return table
+        if table is not None:
+            kind = msgspec.structs.replace(kind, fields={**table.kind.fields, **kind.fields})
+        table = Table(kind)
+        with self._reading() as connection:
+            exists = table.exists(connection)
+        if not exists:
+            self._run(table.create)
+        self._tables[kind.name] = table
+        return table
+
+    def _sequence(self, cursor: str) -> int:
+        try:
+            return int(cursor)
+        except ValueError as error:
+            raise StoreError(f"{self._path}: {cursor!r} is no cursor of this store") from error
+
+    def _after_fork(self) -> None:
+        # A connection must not be used, nor closed, in two processes.
+        _inherited.append((self._connections, self._commits))
+        self._open()
+
+
+_stores: "weakref.WeakSet[SqliteMetadata]" = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+def _reopen() -> None:
+    for store in list(_stores):
+        store._after_fork()
+
+
+os.register_at_fork(after_in_child=_reopen)
+
+
+def _write(
+    connection: sqlite3.Connection, tables: Mapping[str, Table], changes: Sequence[Change]
+) -> None:
+    """Make changes inside a transaction."""
+    version = connection.execute(
+        "UPDATE counter SET version = version + 1 RETURNING version"
+    ).fetchone()[0]
+    for change in changes:
+        match change:
+            case Put():
+                records.put(connection, tables[change.kind.name], change, version)
+            case Delete():
+                records.delete(connection, tables[change.kind.name], change)
+            case Expect():
+                records.expect(connection, tables[change.kind.name], change)
+            case DropSegments():
+                segments.drop(connection, change)
+                segments.touch(connection, _with_segments(connection), change)
+            case AddSegments():
+                segments.add(connection, change)
+                segments.touch(connection, _with_segments(connection), change)
+            case Emit():
+                _emit(connection, change.events)
+            case Forget():
+                connection.execute("DELETE FROM events WHERE seq <= ?", (int(change.until),))
+
+
+def _with_segments(connection: sqlite3.Connection) -> list[Table]:
+    """Return the tables of the kinds with segments, whichever process made them."""
+    names = connection.execute("SELECT name FROM kinds WHERE segments").fetchall()
+    return [Table(Kind(decode(name), {"life": FieldType.INT}, segments=True)) for (name,) in names]
+
+
+def _emit(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    connection.executemany(
+        "INSERT INTO events (type, at_ns, body, fields) VALUES (?, ?, ?, ?)",
+        [(event.type, event.at_ns, event.body, pack(event.fields)) for event in events],
+    )
+
+
+def _event(row: tuple[int, str, int, bytes, str]) -> Event:
+    _, type_, at_ns, body, fields = row
+    return Event(
+        cast(EventType, type_),
+        at_ns,
+        body,
+        cast(Mapping[str, str | frozenset[str]], unpack(fields)),
+    )

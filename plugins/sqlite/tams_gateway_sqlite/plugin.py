@@ -1,0 +1,34 @@
+"""The hooks of the plugin `sqlite`."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tams_gateway.plugin import Context, Provider, hookimpl
+from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway_sqlite.metadata import SqliteMetadata
+
+
+class MetadataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the database is, and what an acknowledged commit survives."""
+
+    path: str
+    """The file, relative to the current directory; missing directories are made."""
+    durability: Literal["power", "process"] = "power"
+    """`power`: a commit survives a power cut. `process`: a killed process, at a higher speed."""
+
+
+def _open_metadata(settings: MetadataSettings, context: Context) -> MetadataStore:
+    return SqliteMetadata(Path(settings.path), durability=settings.durability)
+
+
+@hookimpl
+def tams_metadata_store() -> Provider[MetadataStore]:
+    """Return the provider of the metadata store."""
+    return Provider(
+        name="sqlite",
+        settings=MetadataSettings,
+        open=_open_metadata,
+        summary="metadata in one SQLite file, durable, for the workers of one machine",
+    )

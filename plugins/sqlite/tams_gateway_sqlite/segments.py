@@ -1,0 +1,175 @@
+"""Reads and writes segments.
+
+Every query by time is bounded from both sides. Segments of one life do not overlap, so those
+that overlap `[from, to)` are those with `end_ns > from` up to the first with `end_ns >= to`, and
+of these the last one only if it begins before `to`.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from tams_gateway.domain.timerange import ETERNITY, Span
+from tams_gateway.storage.changes import AddSegments, DropSegments
+from tams_gateway.storage.errors import ConflictError, OverlapError
+from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
+from tams_gateway.storage.records import Segment, Use
+from tams_gateway_sqlite.schema import Table, decode, encode
+
+_COLUMNS: Final = "start_ns, end_ns, object_id, body, at, init_object_id"
+_IN_LIFE: Final = "flow_id = ? AND life = ?"
+_OVERLAPPING: Final = (
+    "end_ns > ? AND start_ns < ? AND end_ns <= coalesce((SELECT end_ns FROM segments"
+    f" WHERE {_IN_LIFE} AND end_ns >= ? ORDER BY end_ns LIMIT 1), ?)"
+)
+
+
+def _segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
+    start, end, object_id, body, at, init = row
+    return Segment(start, end, decode(object_id), body, at, None if init is None else decode(init))
+
+
+def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:
+    """Return a page of the segments of a life."""
+    life = (encode(query.flow_id), query.life)
+    conditions, bound = [_IN_LIFE], [*life]
+    if query.span is not None:
+        if query.span.end <= query.span.start:
+            return Page([], False)
+        start, end = query.span.start, query.span.end
+        conditions.append(_OVERLAPPING)
+        bound += [start, end, *life, end, end]
+    if query.object_id is not None:
+        conditions.append("object_id = ?")
+        bound.append(encode(query.object_id))
+    if query.after is not None:
+        conditions.append(f"end_ns {'<' if query.reverse else '>'} ?")
+        bound.append(query.after)
+    index = "" if query.object_id is None else " INDEXED BY segments_by_object"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM segments{index} WHERE {' AND '.join(conditions)}"
+        f" ORDER BY end_ns {'DESC' if query.reverse else 'ASC'} LIMIT ?",
+        (*bound, query.limit + 1),
+    ).fetchall()
+    return Page([_segment(row) for row in rows[: query.limit]], len(rows) > query.limit)
+
+
+def extent(
+    connection: sqlite3.Connection, flow_id: str, life: int, within: Span | None
+) -> tuple[Segment, Segment] | None:
+    """Return the first and the last segment that overlap a span; both of one moment."""
+    ends = []
+    connection.execute("BEGIN")
+    for reverse in (False, True):
+        query = SegmentQuery(flow_id, life, within, reverse=reverse, limit=1)
+        ends += page(connection, query).items
+    connection.execute("COMMIT")
+    return (ends[0], ends[1]) if ends else None
+
+
+def uses(connection: sqlite3.Connection, query: UseQuery) -> Page[Use]:
+    """Return a page of the lives that use an object: one seek for each."""
+    connection.execute("BEGIN")
+    found: list[Use] = []
+    walk = _uses(connection, query)
+    while len(found) <= query.limit and (use := next(walk, None)) is not None:
+        found.append(use)
+    connection.execute("COMMIT")
+    return Page(found[: query.limit], len(found) > query.limit)
+
+
+def _uses(connection: sqlite3.Connection, query: UseQuery) -> Iterator[Use]:
+    column = "init_object_id" if query.as_init else "object_id"
+    text = (
+        f"SELECT flow_id, life FROM segments INDEXED BY segments_by_{column[:-3]}"
+        f" WHERE {column} = ? AND (flow_id, life) > (?, ?) ORDER BY flow_id, life LIMIT 1"
+    )
+    after = query.after
+    last = (b"", ETERNITY.start) if after is None else (encode(after.flow_id), after.life)
+    object_id = encode(query.object_id)
+    while (row := connection.execute(text, (object_id, *last)).fetchone()) is not None:
+        last = row
+        yield Use(decode(row[0]), row[1])
+
+
+def add(connection: sqlite3.Connection, change: AddSegments) -> None:
+    """Insert segments. Raises OverlapError."""
+    if not change.segments:
+        return
+    flow_id = encode(change.flow_id)
+    overlaps = _overlaps(connection, flow_id, change)
+    if overlaps:
+        raise OverlapError(overlaps)
+    connection.executemany(
+        "INSERT INTO segments (flow_id, life, end_ns, start_ns, object_id, init_object_id, at,"
+        " body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                flow_id,
+                change.life,
+                one.end_ns,
+                one.start_ns,
+                encode(one.object_id),
+                None if one.init_object_id is None else encode(one.init_object_id),
+                one.at,
+                one.body,
+            )
+            for one in change.segments
+        ],
+    )
+
+
+def _overlaps(
+    connection: sqlite3.Connection, flow_id: bytes, change: AddSegments
+) -> dict[int, Segment]:
+    whole = Span(
+        min(one.start_ns for one in change.segments), max(one.end_ns for one in change.segments)
+    )
+    text = (
+        f"SELECT {_COLUMNS} FROM segments WHERE {_IN_LIFE} AND end_ns > ? ORDER BY end_ns LIMIT 1"
+    )
+
+    def first(span: Span) -> Segment | None:
+        row = connection.execute(text, (flow_id, change.life, span.start)).fetchone()
+        return None if row is None or row[0] >= span.end else _segment(row)
+
+    if first(whole) is None:
+        return {}
+    met = (first(Span(new.start_ns, new.end_ns)) for new in change.segments)
+    return {index: stored for index, stored in enumerate(met) if stored is not None}
+
+
+def drop(connection: sqlite3.Connection, change: DropSegments) -> None:
+    """Remove segments. Raises ConflictError if one is not there exactly so."""
+    flow_id = encode(change.flow_id)
+    removed = connection.executemany(
+        "DELETE FROM segments WHERE flow_id = ? AND life = ? AND end_ns = ? AND start_ns = ?"
+        " AND object_id = ? AND init_object_id IS ? AND at = ? AND body = ?",
+        [
+            (
+                flow_id,
+                change.life,
+                one.end_ns,
+                one.start_ns,
+                encode(one.object_id),
+                None if one.init_object_id is None else encode(one.init_object_id),
+                one.at,
+                one.body,
+            )
+            for one in change.segments
+        ],
+    ).rowcount
+    if removed != len(change.segments) and change.segments:
+        raise ConflictError(f"a segment of flow {change.flow_id!r} is gone")
+
+
+def touch(
+    connection: sqlite3.Connection, tables: Sequence[Table], change: AddSegments | DropSegments
+) -> None:
+    """Set `touched` of the records that have this life."""
+    for table in tables:
+        connection.execute(
+            f"UPDATE {table.record} SET touched = max(ifnull(touched, ?), ?)"
+            f" WHERE id = ? AND +{table.columns['life']} = ?",
+            (change.at, change.at, encode(change.flow_id), change.life),
+        )
