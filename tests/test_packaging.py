@@ -1,0 +1,33 @@
+"""Each folder of `plugins` is one distribution, and the tools know all of them."""
+
+import configparser
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = sorted(path.name for path in (ROOT / "plugins").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_of_plugins_is_a_distribution_of_its_name(folder: str) -> None:
+    project = tomllib.loads((ROOT / "plugins" / folder / "pyproject.toml").read_text())["project"]
+    assert f"tams-gateway-{folder}" == project["name"]
+    assert "tams_gateway" in project["entry-points"]
+    assert (ROOT / "plugins" / folder / project["readme"]).is_file()
+    assert (ROOT / "plugins" / folder / f"tams_gateway_{folder}" / "__init__.py").is_file()
+
+
+def test_the_tests_run_with_every_plugin() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    deps = tox["testenv"]["deps"].split("\n")
+    installed = [dep.removeprefix("-e plugins/") for dep in deps if dep.startswith("-e plugins/")]
+    assert set(FOLDERS) == set(installed)
+
+
+def test_the_guide_lists_every_plugin() -> None:
+    guide = (ROOT / "plugins" / "README.md").read_text()
+    listed = {name for name in FOLDERS if f"({name}/README.md)" in guide}
+    assert set(FOLDERS) == listed
