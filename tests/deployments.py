@@ -1,0 +1,190 @@
+"""Gateways for tests: each with fresh stores, behind one of the ways to reach it."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+
+import msgspec
+import uvicorn
+
+from tams_gateway import asgi, wsgi
+from tams_gateway.assembly import Assembly, assemble
+from tams_gateway.settings import Settings, load
+from tams_gateway.testing.client import Client, Watch
+from tams_gateway.testing.transports import (
+    Asgi,
+    AsgiApp,
+    Http,
+    Lifespan,
+    Message,
+    Receive,
+    Send,
+    Wsgi,
+)
+
+KINDS: Final = ("wsgi-memory", "asgi-memory", "wsgi-sqlite", "asgi-sqlite", "nginx-sqlite")
+"""Ways to reach a gateway, and its stores."""
+
+Table = Mapping[str, Any]
+
+
+class Clock:
+    """The wall clock of a gateway, with an offset that tests may move."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self.offset_ns = 0
+        self._now_ns = now_ns
+
+    def __call__(self) -> int:
+        return self._now_ns() + self.offset_ns
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.offset_ns += round(seconds * 1_000_000_000)
+
+
+class Deployment:
+    """A gateway at work: a client of it, and what it was assembled from."""
+
+    def __init__(self, client: Client, assembly: Assembly) -> None:
+        self.client = client
+        self.assembly = assembly
+        self.gateway = assembly.gateway
+        self.clock = Clock(self.gateway.now_ns)
+        msgspec.structs.force_setattr(self.gateway, "now_ns", self.clock)
+
+
+def config(kind: str, folder: Path, sections: Mapping[str, Table]) -> Settings:
+    """Return settings with two storage backends; `sections` adds to the config or replaces."""
+    if kind.endswith("memory"):
+        metadata, main, second = [{"plugin": "memory"}] * 3
+    else:
+        metadata = _sqlite(folder / "tams.db")
+        main, second = _filesystem(folder / "main"), _filesystem(folder / "second")
+    document = {
+        "service": {"name": "Tests", "trusted_proxies": ["127.0.0.1"] * (kind[:5] == "nginx")},
+        "metadata": metadata,
+        "objects.main": {
+            **main,
+            "default": True,
+            "label": "main",
+            "tags": {"tier": "hot", "auth_classes": ["news", "sport"]},
+        },
+        "objects.second": {**second, "label": "second", "tags": {"tier": "cold"}},
+    }
+    for name, section in sections.items():
+        document[name] = {**document.get(name, {}), **section}
+    path = folder / "gateway.toml"
+    path.write_text("".join(f"[{name}]\n{_members(table)}\n" for name, table in document.items()))
+    return load(path, {})
+
+
+def _sqlite(path: Path) -> Table:
+    return {"plugin": "sqlite", "path": str(path), "durability": "process"}
+
+
+def _filesystem(path: Path) -> Table:
+    return {"plugin": "filesystem", "path": str(path), "durability": "process"}
+
+
+def _members(table: Table) -> str:
+    return "".join(f"{json.dumps(name)} = {_toml(value)}\n" for name, value in table.items())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
+        return f"{{{inner}}}"
+    return json.dumps(value)
+
+
+@contextmanager
+def in_process(kind: str, settings: Settings, watches: list[Watch]) -> Iterator[Deployment]:
+    """Run a gateway without a server."""
+    transport: Wsgi | Asgi
+    if kind.startswith("wsgi"):
+        app, assembly = created(wsgi, settings)
+        transport, close = Wsgi(app), app.close
+    else:
+        app, assembly = created(asgi, settings)
+        transport, close = Asgi(app), lambda: None
+    client = Client(transport, watches)
+    try:
+        yield Deployment(client, assembly)
+    finally:
+        client.close()
+        close()
+
+
+def created(module: Any, settings: Settings) -> tuple[Any, Assembly]:
+    """Return the app that a module creates, and what it was assembled from."""
+    assemblies: list[Assembly] = []
+
+    def recording(settings: Settings) -> Assembly:
+        assemblies.append(assemble(settings))
+        return assemblies[-1]
+
+    with mock.patch.object(module, "assemble", recording):
+        return module.create(settings), assemblies[0]
+
+
+class Front:
+    """A uvicorn server in a thread, whose app each test swaps; `base` leads to it."""
+
+    def __init__(self) -> None:
+        self._app: AsgiApp | None = None
+        self._started = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            self._call, lifespan="off", ws="none", log_config=None, proxy_headers=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="front")
+        self._thread.start()
+        self._started.wait()
+
+    @contextmanager
+    def serving(self, app: AsgiApp) -> Iterator[None]:
+        """Serve an app, from its start to its end."""
+        lifespan = Lifespan(app)
+        self._run(lifespan.start())
+        self._app = app
+        try:
+            yield
+        finally:
+            self._app = None
+            self._run(lifespan.end())
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.should_exit = True
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._started.set()
+        await self._server.serve(sockets=[self._socket])
+
+    async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
+        assert self._app is not None, "a request outside any test"
+        await self._app(scope, receive, send)
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+@contextmanager
+def behind(
+    front: Front, transport: Http, settings: Settings, watches: list[Watch]
+) -> Iterator[Deployment]:
+    """Run a gateway behind the front server and what stands before that."""
+    app, assembly = created(asgi, settings)
+    with front.serving(app):
+        yield Deployment(Client(transport, watches), assembly)
