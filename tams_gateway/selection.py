@@ -45,8 +45,8 @@ class Selection(msgspec.Struct, frozen=True):
 
     @property
     def blocks(self) -> bool:
-        """Whether one of them may wait, so that ASGI needs a thread for each request."""
-        return any(selected.provider.blocks for selected in self)
+        """Whether one that requests call may wait, so that ASGI needs a thread for each."""
+        return any(selected.provider.blocks for selected in self if selected not in self.events)
 
     @property
     def shared(self) -> bool:

@@ -227,7 +227,7 @@ def test_without_auth_providers_the_gateway_is_open(world: World, settings: Load
     assert assembly.chain.authenticate(Credentials(None, None, {}, "")) == ANYBODY
 
 
-def test_one_plugin_that_waits_makes_all_block(world: World, settings: Load) -> None:
+def test_one_plugin_that_waits_makes_requests_block(world: World, settings: Load) -> None:
     assert not select(settings(CONFIG)).blocks
     world.blocks = True
     assert select(settings(CONFIG)).blocks

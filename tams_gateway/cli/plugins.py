@@ -3,14 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from tams_gateway.cli.options import config_option
 from tams_gateway.plugin import loader
-from tams_gateway.plugin.provider import Provider
 from tams_gateway.sections import expected
 from tams_gateway.settings import ObjectsSection, PluginSection, Settings, load
 
@@ -49,24 +47,22 @@ def _places(sections: list[str]) -> str:
 def _describe(plugin: loader.Plugin) -> Iterator[str]:
     for section, provider in plugin.providers.items():
         yield f"{section} {provider.summary}"
-        for option in options(provider):
-            yield f"  {option}"
+        for option, type_, default in options(provider.settings):
+            yield f"  {option}: {type_} ({default})"
     for command in plugin.commands:
         yield f"command {command.name}: {command.get_short_help_str()}"
 
 
-def options(provider: Provider[Any]) -> Iterator[str]:
-    """Return a line for each option of a provider: name, type, default."""
-    for field in msgspec.structs.fields(provider.settings):
-        line = f"{field.encode_name}: {expected(field.type)}"
-        if field.required:
-            yield f"{line}, required"
-        else:
-            yield f"{line}, default {_default(field)}"
+def options(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
+    """Return name, type and default of each option, in an operator's words."""
+    for field in msgspec.structs.fields(struct):
+        yield field.encode_name, expected(field.type), _default(field)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
     value = field.default
     if field.default_factory is not msgspec.NODEFAULT:
         value = field.default_factory()
-    return "nothing" if value is None else msgspec.json.encode(value, enc_hook=repr).decode()
+    return "none" if value is None else msgspec.json.encode(value, enc_hook=repr).decode()

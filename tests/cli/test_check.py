@@ -1,0 +1,52 @@
+"""`tams-gateway check` opens everything, looks at it once, and says what to do."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tams_gateway.cli.main import main
+from tams_gateway.storage.metadata import Health
+
+MEMORY = "[metadata]\nplugin = 'memory'\n[objects.main]\nplugin = 'memory'\n"
+
+
+def check(path: Path, text: str = MEMORY, **env: str) -> tuple[int, str]:
+    """Return the exit status and what was printed."""
+    config = path / "tams.toml"
+    config.write_text(text)
+    done = CliRunner(env=env).invoke(main, ["check", "--config", str(config)])
+    return done.exit_code, done.output
+
+
+def test_all_that_works_is_ok(tmp_path: Path) -> None:
+    status, output = check(tmp_path)
+    assert status == 0
+    assert f"config: {tmp_path}/tams.toml is valid\n" in output
+    assert "metadata: ok: " in output
+    assert "objects.main: ok: " in output
+
+
+def test_what_fails_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tams_gateway_memory.metadata.MemoryMetadata.check",
+        lambda store: Health(False, "the disk is full", "delete something"),
+    )
+    status, output = check(tmp_path)
+    assert status == 1
+    assert "metadata: FAILS: the disk is full\n          to do: delete something\n" in output
+    assert "objects.main: ok: " in output
+
+
+def test_an_open_gateway_is_told_of(tmp_path: Path) -> None:
+    assert "serves this machine alone, without credentials" in check(tmp_path)[1]
+    everybody = check(tmp_path, MEMORY, TAMS_GATEWAY__SERVICE__AUTH_OPEN="true")[1]
+    assert "serves everybody who reaches it, without credentials" in everybody
+
+
+def test_more_workers_than_the_plugins_allow_are_refused(tmp_path: Path) -> None:
+    status, output = check(tmp_path, MEMORY + "[serve]\nworkers = 2")
+    assert status == 1
+    assert "metadata: plugin 'memory' keeps its data in one process; expected 1 worker" in output
