@@ -53,7 +53,9 @@ class Body(Generic[T]):
         """Return the value; raises `Invalid` that names the JSON pointer and the reason."""
         try:
             return self._decoder.decode(body)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise Invalid(_explain(str(error))) from error
             # JSON Schema counts 5.0 as an integer, msgspec does not: the slow way decides.
             return self.convert(parse(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

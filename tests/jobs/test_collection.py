@@ -1,0 +1,144 @@
+"""Collection of objects by two rules (trap 19), and what becomes of instances."""
+
+import pytest
+import structlog
+from msgspec.structs import replace
+
+from tams_gateway.domain.media_object import Instance, MediaObject
+from tams_gateway.domain.timerange import SECOND
+from tams_gateway.jobs import collection, copies
+from tams_gateway.jobs.lease import Lease
+from tams_gateway.jobs.runner import Job
+from tams_gateway.operations import media_objects
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.storage.errors import ConflictError, MissingError, StoreError
+from tams_gateway.storage.objects import Place
+
+from .conftest import MAIN, SECOND_BACKEND, Clock, keep
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def _there(gateway: Gateway, storage_id: str = MAIN, key: str = "2023/one.ts") -> bool:
+    try:
+        gateway.backends[storage_id].store.stat(Place(key))
+    except MissingError:
+        return False
+    return True
+
+
+def _all(job: Job, gateway: Gateway, lease: Lease, log: Log) -> None:
+    while job(gateway, lease, log):
+        pass
+
+
+def test_an_allocated_object_stays_until_its_time_and_then_goes_with_its_bytes(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log
+) -> None:
+    """R-STO-12: not before `min_object_timeout`, and the bytes that were uploaded as well."""
+    keep(gateway, state="allocated", expires=clock.ns + 300 * SECOND)
+
+    clock.forward(299)
+    lease.acquire()
+    _all(collection.collect, gateway, lease, log)
+    assert media_objects.load(gateway, ["one"])
+    assert _there(gateway)
+
+    clock.forward(2)
+    lease.acquire()
+    _all(collection.collect, gateway, lease, log)
+    assert not media_objects.load(gateway, ["one"])
+    assert not _there(gateway)
+
+
+def test_an_object_registered_while_it_is_collected_is_kept(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log
+) -> None:
+    """R-OBJ-10: the collector goes through the object's version."""
+    keep(gateway, state="allocated", expires=clock.ns - 1)
+    stored = media_objects.load(gateway, ["one"])["one"]
+    assert collection.collect(gateway, lease, log)
+
+    with pytest.raises(ConflictError):
+        gateway.metadata.apply([media_objects.put(stored.object, stored.version)])
+
+
+def test_bytes_that_cannot_be_deleted_keep_their_record_and_are_tried_again(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(gateway, state="collected", expires=clock.ns - 1)
+    store = gateway.backends[MAIN].store
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", lambda places: dict.fromkeys(places, "disk on fire"))
+        _all(collection.collect, gateway, lease, log)
+    assert media_objects.load(gateway, ["one"])["one"].object.state == "collected"
+
+    clock.forward(61)
+    lease.acquire()
+    _all(collection.collect, gateway, lease, log)
+    assert not media_objects.load(gateway, ["one"])
+    assert not _there(gateway)
+
+
+def test_a_copy_is_advertised_when_its_bytes_are_there(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log
+) -> None:
+    """R-INS-01."""
+    target = Instance(storage_id=SECOND_BACKEND, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+
+    _all(copies.settle, gateway, lease, log)
+
+    instances = media_objects.load(gateway, ["one"])["one"].object.instances
+    assert [one.state for one in instances] == ["ready", "ready"]
+    copied = Place("copy.ts", instances[1].version)
+    assert b"".join(gateway.backends[SECOND_BACKEND].store.read(copied)) == b"bytes"
+
+
+def test_a_copy_that_fails_is_tried_again_later(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = Instance(storage_id=SECOND_BACKEND, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+
+    def refuse(*_: object) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.backends[SECOND_BACKEND].store, "write", refuse)
+        _all(copies.settle, gateway, lease, log)
+    instances = media_objects.load(gateway, ["one"])["one"].object.instances
+    assert [one.state for one in instances] == ["ready", "copying"]
+
+    clock.forward(61)
+    lease.acquire()
+    _all(copies.settle, gateway, lease, log)
+    assert _there(gateway, SECOND_BACKEND, "copy.ts")
+
+
+def test_a_withdrawn_instance_loses_its_bytes(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log
+) -> None:
+    """R-INS-07: no more advertised first, then deleted."""
+    stat = gateway.backends[SECOND_BACKEND].store.write("copy.ts", "video/mp2t", [b"bytes"])
+    withdrawn = Instance(
+        storage_id=SECOND_BACKEND, key="copy.ts", version=stat.version, state="withdrawn"
+    )
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, withdrawn, clock)
+
+    _all(copies.settle, gateway, lease, log)
+
+    assert not _there(gateway, SECOND_BACKEND, "copy.ts")
+    assert [
+        one.storage_id for one in media_objects.load(gateway, ["one"])["one"].object.instances
+    ] == [MAIN]
+    assert _there(gateway)
+
+
+def _add_instance(gateway: Gateway, made: MediaObject, instance: Instance, clock: Clock) -> None:
+    changed = replace(made, instances=(*made.instances, instance), due=clock.ns)
+    version = media_objects.load(gateway, [made.id])[made.id].version
+    gateway.metadata.apply([media_objects.put(changed, version)])
