@@ -111,7 +111,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/flow-delete-requests", deletion_requests.get_deletion_requests, ADMIN),
     Route(
         "GET",
-        "/flow-delete-requests/{request-id}",
+        "/flow-delete-requests/{requestId}",
         deletion_requests.get_deletion_request,
         DELETE | ADMIN,
     ),

@@ -28,7 +28,7 @@ def get_deletion_requests(gateway: Gateway, request: Request) -> Response:
 
 def get_deletion_request(gateway: Gateway, request: Request) -> Response:
     """Return one deletion request; one past its expiry is gone (R-DEL-05)."""
-    request_id = path_uuid(request.path["request-id"], "deletion request")
+    request_id = path_uuid(request.path["requestId"], "deletion request")
     record = gateway.metadata.get(DELETION_REQUEST, [request_id]).get(request_id)
     if record is None or _expired(record, gateway.now_ns()):
         raise NotFound(f"no deletion request {request_id}")
