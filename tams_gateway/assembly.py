@@ -38,7 +38,7 @@ T = TypeVar("T", bound=Opened)
 
 
 class Assembly:
-    """All that one process serves with. `assemble` makes it.
+    """All that one process serves with. `assemble` makes it, and it takes over the stack.
 
     `blocks` is False only if no plugin ever waits, so that ASGI may spare the thread. `shared` is
     False if the data of a plugin live in this process alone. `opened` holds what the plugins
@@ -73,7 +73,7 @@ class Assembly:
             wake=woken.set,
         )
         self._runner = Runner(self.gateway, self.sinks, woken)
-        self._closing = closing
+        self._closing = closing.pop_all()
 
     def start(self) -> None:
         """Begin to work in the background; called once, in the process that serves."""
@@ -95,9 +95,7 @@ def assemble(settings: Settings) -> Assembly:
     """
     selection = select(settings)
     with ExitStack() as closing:
-        assembly = Assembly(settings, selection, closing)
-        assembly._closing = closing.pop_all()
-    return assembly
+        return Assembly(settings, selection, closing)
 
 
 class _Opener:
@@ -123,7 +121,7 @@ class _Opener:
         try:
             opened = selected.provider.open(selected.options, context)
         except (StoreError, OSError, ValueError, ImportError) as error:
-            reason = " ".join(f"{error}".split()) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise ConfigError(f"{self._source}: {selected.key}: {reason}") from error
         self._closing.callback(opened.close)
         self.opened[selected.key] = opened

@@ -25,6 +25,9 @@ _PREFIX = "TAMS_GATEWAY__"
 class ConfigError(Exception):
     """The gateway cannot start as configured; the message is one line: where, what, expected."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 class Override(str):
     """Text that an environment variable put in place of a value of the file."""
@@ -89,8 +92,8 @@ def _text(path: Path, where: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{where}: cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{where}: cannot read {path}: it is not UTF-8") from error
+    except ValueError as error:
+        raise ConfigError(f"{where}: cannot read {path}: {error}") from error
 
 
 def _override(table: Any, steps: list[str], override: Override) -> None:

@@ -62,7 +62,7 @@ def mistake(source: str, key: str, reason: str, value: Any = None) -> ConfigErro
     """Return the error about a key: it names the variable where an override set the value."""
     override = _find_override(value)
     where = f"{source}: {key}" if override is None else override.variable
-    return ConfigError(re.sub(r"\s+", " ", f"{where}: {reason}"))
+    return ConfigError(f"{where}: {reason}")
 
 
 def expected(type_: Any) -> str:

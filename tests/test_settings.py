@@ -3,10 +3,14 @@
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tams_gateway import config_file
 from tams_gateway.config_file import ConfigError
@@ -162,7 +166,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match="it is not UTF-8"):
+    with pytest.raises(ConfigError, match="codec can't decode byte"):
         load(path, {})
 
 
@@ -307,3 +311,51 @@ def test_types_are_told_in_the_operators_words() -> None:
         "sizes": "list of integer",
         "ratio": "number",
     }
+
+
+WORDS = st.sampled_from(
+    [
+        "SERVICE",
+        "NAME",
+        "OBJECTS",
+        "MAIN",
+        "TAGS",
+        "METADATA",
+        "PLUGIN",
+        "AUTH",
+        "0",
+        "LIMITS",
+        "PAGE_MAX",
+        "PUBLIC_URL",
+        "ENV",
+        "FILE",
+        "TRUSTED_PROXIES",
+        "TEMPLATE",
+        "DEFAULT",
+        "PREFIX",
+        "-",
+    ]
+)
+TEXTS = st.text() | st.sampled_from(["[", "[1]", "{", "{}", "http://[", "{object_id", "-1", "true"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS.map(str.lower), inner),
+    max_leaves=8,
+)
+
+
+def test_a_mistake_is_one_line_whatever_it_quotes() -> None:
+    assert str(ConfigError("a:\n  b\r")) == "a: b"
+
+
+@given(st.dictionaries(st.lists(WORDS, min_size=1, max_size=4).map("__".join), TEXTS, max_size=3))
+def test_any_environment_gives_settings_or_a_mistake(variables: dict[str, str]) -> None:
+    with suppress(ConfigError):
+        env = {f"TAMS_GATEWAY__{name}": text for name, text in variables.items()}
+        assert load(None, env).source == "embedded default"
+
+
+@given(st.dictionaries(WORDS.map(str.lower), VALUES))
+def test_any_tables_give_settings_or_a_mistake(tables: dict[str, object]) -> None:
+    with mock.patch("tams_gateway.config_file._parse", return_value=tables), suppress(ConfigError):
+        assert load(Path("a.toml"), {}).source == "a.toml"

@@ -87,8 +87,7 @@ def load(name: str) -> "Plugin":
         raise PluginError(f"{what}: {_hook_mistake(error)}") from error
     except Exception as error:
         # An import and a factory run foreign code, which may raise anything; it is told on.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise PluginError(f"{what} does not load: {reason}") from error
+        raise PluginError(f"{what} does not load: {type(error).__name__}: {error}") from error
     commands = [command for some in results.pop("tams_commands") for command in some]
     return Plugin(
         name,
@@ -152,4 +151,4 @@ def _distribution(point: EntryPoint) -> str:
 def _hook_mistake(error: pluggy.PluginValidationError) -> str:
     known = ", ".join((*_SECTIONS, "tams_commands"))
     reason = str(error).partition(" in plugin ")[0]
-    return f"{' '.join(reason.split())}; the hooks are {known}"
+    return f"{reason}; the hooks are {known}"
