@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 
-class Instance(msgspec.Struct, frozen=True, omit_defaults=True):
+class Instance(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One copy of the bytes.
 
     A controlled one has `storage_id`, `key` and, where the backend keeps versions, the `version`
@@ -31,7 +31,7 @@ class Instance(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.storage_id}/{self.key}"
 
 
-class MediaObject(msgspec.Struct, frozen=True, omit_defaults=True):
+class MediaObject(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The body of an object's record; the document of `/objects/{id}` is made from it.
 
     `state`: an `allocated` object is invisible, its bytes may be uploaded, and it is collected at

@@ -35,6 +35,9 @@ class SegmentPost(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     key_frame_count: Integer | UnsetType = UNSET
 
 
+LONGEST_ID = 2000
+"""How long an object id may be, in characters: every store takes that many."""
+
 _one = Body(SegmentPost)
 _many: Body[list[SegmentPost]] = Body(list[SegmentPost])
 
@@ -67,8 +70,8 @@ class Posted(msgspec.Struct, frozen=True, gc=False):
 
 def check(sent: SegmentPost) -> Posted:
     """Check what the schema leaves to prose (R-SEG-17, -18); raises `Invalid`."""
-    if not sent.object_id:
-        raise Invalid.at("/object_id", "must not be empty")
+    if not 0 < len(sent.object_id) <= LONGEST_ID:
+        raise Invalid.at("/object_id", f"must have 1 to {LONGEST_ID} characters")
     if sent.init_object_id == "":
         raise Invalid.at("/init_object_id", "must not be empty")
     timerange = _bounded("/timerange", sent.timerange)

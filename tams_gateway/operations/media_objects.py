@@ -14,7 +14,7 @@ from tams_gateway.storage.records import Record, Value
 _decoder = msgspec.json.Decoder(MediaObject)
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An object and the version of the record that it was read from."""
 
     object: MediaObject

@@ -10,6 +10,7 @@ from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
 from tams_gateway.domain.identifiers import Uuid, new_object_ids, path_uuid
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.domain.object_key import object_key
+from tams_gateway.domain.segment import LONGEST_ID
 from tams_gateway.domain.timerange import SECOND
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.edit import Edit
@@ -21,9 +22,12 @@ _KEPT_LONGER = 60 * SECOND
 """Objects are kept a little longer than `/service` promises (R-SVC-04)."""
 
 
+_ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
+
+
 class _Posted(msgspec.Struct, frozen=True):
     limit: int | UnsetType = UNSET
-    object_ids: list[Annotated[str, msgspec.Meta(min_length=1)]] | UnsetType = UNSET
+    object_ids: list[_ObjectId] | UnsetType = UNSET
     storage_id: Uuid | UnsetType = UNSET
     content_type: Mime | UnsetType = UNSET
     presigned: bool | UnsetType = UNSET

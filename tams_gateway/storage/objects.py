@@ -8,7 +8,7 @@ import msgspec
 from tams_gateway.storage.metadata import Health
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where bytes are: the key made at allocation, and the version where the store keeps them.
 
     The version is what `write` or `stat` told when the object was registered. None means the
@@ -29,7 +29,7 @@ class Stat(msgspec.Struct, frozen=True):
     content_type: str | None = None
 
 
-class Url(msgspec.Struct, frozen=True):
+class Url(msgspec.Struct, frozen=True, gc=False):
     """A URL for a client; one that begins with `/` is below the gateway's own base URL."""
 
     url: str
