@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -73,11 +73,18 @@ class _Selection(msgspec.Struct, frozen=True):
     plugin: str
 
 
+class Options(dict[str, Any]):
+    """Options of a plugin, still unchecked; it shows their names alone, since some are secrets."""
+
+    def __repr__(self) -> str:
+        return f"Options({', '.join(self)})"
+
+
 class PluginSection(msgspec.Struct, frozen=True):
     """A section that selects a plugin: its name, and its own options, still unchecked."""
 
     plugin: str
-    options: Mapping[str, Any]
+    options: Options
     key: str
     """Where it stands in the config, for messages: `metadata`, `auth[0]`."""
 
@@ -122,7 +129,7 @@ class ObjectsSection(msgspec.Struct, frozen=True):
     store_product: str | None
     region: str | None
     availability_zone: str | None
-    options: Mapping[str, Any]
+    options: Options
 
     @property
     def key(self) -> str:
@@ -218,9 +225,9 @@ class _Reader:
         name = convert(own, _Selection, self._source, key).plugin
         return PluginSection(name, self._options(table, {"plugin"}, key), key)
 
-    def _options(self, table: Table, common: Collection[str], key: str) -> Table:
+    def _options(self, table: Table, common: Collection[str], key: str) -> Options:
         options = {name: value for name, value in table.items() if name not in common}
-        return cast(Table, config_file.resolved(options, self._env, f"{self._source}: {key}"))
+        return Options(config_file.resolved(options, self._env, f"{self._source}: {key}"))
 
     def _backends(self) -> tuple[ObjectsSection, ...]:
         tables = self._table("objects")

@@ -279,6 +279,12 @@ def test_a_secret_shows_itself_nowhere() -> None:
     assert "hush" not in f"{secret} {secret!r} {options({'key': secret})}"
 
 
+def test_settings_show_no_value_of_an_option(config: Load) -> None:
+    settings = config("[[auth]]\nplugin = 'a'\nkey = 'hush'\nkeys = { bob = 'hush' }")
+    assert "hush" not in repr(settings)
+    assert "Options(key, keys)" in repr(settings)
+
+
 def test_a_reference_to_a_secret_fits_secret_options_alone() -> None:
     with pytest.raises(ConfigError, match=r"^f: auth\[0\]\.ratio: expected number, got secret$"):
         options({"key": "a", "ratio": {"env": "KEY"}}, {"KEY": "hush"})
