@@ -9,6 +9,7 @@ import click
 
 from tams_gateway.assembly import Assembly, assemble
 from tams_gateway.cli.options import config_option
+from tams_gateway.http.network import is_loopback
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 
@@ -26,7 +27,7 @@ def check(path: Path | None) -> None:
     with closing(assemble(settings)) as assembly:
         healthy = _check_opened(assembly)
     if not settings.auth:
-        _tell_of_open_gateway(settings)
+        healthy &= _check_open(settings)
     if not healthy:
         sys.exit(1)
 
@@ -43,8 +44,15 @@ def _check_opened(assembly: Assembly) -> bool:
     return healthy
 
 
-def _tell_of_open_gateway(settings: Settings) -> None:
-    whom = "everybody who reaches it" if settings.service.auth_open else "this machine alone"
-    click.echo(f"auth: none: the gateway serves {whom}, without credentials")
-    if not settings.service.auth_open:
-        click.echo("      to do: configure [[auth]] before you serve others")
+def _check_open(settings: Settings) -> bool:
+    """Print whom a gateway without auth providers serves; return whether it may start."""
+    if settings.service.auth_open:
+        click.echo("auth: none: everybody who reaches the gateway is served, without credentials")
+        return True
+    local = is_loopback(settings.serve.host)
+    if local:
+        click.echo("auth: none: this machine alone is served, without credentials")
+    else:
+        click.echo(f"auth: FAILS: none, but serve.host is {settings.serve.host}")
+    click.echo("      to do: configure [[auth]] before you serve others, or say service.auth_open")
+    return local

@@ -41,9 +41,15 @@ def test_what_fails_is_told_with_the_remedy(
 
 
 def test_an_open_gateway_is_told_of(tmp_path: Path) -> None:
-    assert "serves this machine alone, without credentials" in check(tmp_path)[1]
+    assert "auth: none: this machine alone is served, without credentials" in check(tmp_path)[1]
     everybody = check(tmp_path, MEMORY, TAMS_GATEWAY__SERVICE__AUTH_OPEN="true")[1]
-    assert "serves everybody who reaches it, without credentials" in everybody
+    assert "auth: none: everybody who reaches the gateway is served" in everybody
+
+
+def test_an_open_gateway_for_other_machines_is_refused(tmp_path: Path) -> None:
+    status, output = check(tmp_path, MEMORY + "[serve]\nhost = '0.0.0.0'")
+    assert status == 1
+    assert "auth: FAILS: none, but serve.host is 0.0.0.0\n      to do: configure [[auth]]" in output
 
 
 def test_more_workers_than_the_plugins_allow_are_refused(tmp_path: Path) -> None:
