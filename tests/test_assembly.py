@@ -1,8 +1,6 @@
 """The assembly opens what the config selects, in order, and closes it in reverse."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ from tams_gateway.auth.principal import ANYBODY
 from tams_gateway.auth.provider import Credentials
 from tams_gateway.config_file import ConfigError
 from tams_gateway.operations import keys
-from tams_gateway.operations.kinds import KEY
 from tams_gateway.plugin import Context, Provider
 from tams_gateway.plugin.loader import Plugin, PluginError
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
-from tams_gateway.storage.changes import Change
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Health
 from tams_gateway.storage.objects import Product
@@ -257,20 +253,3 @@ def test_a_named_key_is_made_once_and_found_again(assembly: Assembly, world: Wor
 def test_the_metadata_store_itself_gets_no_keys(assembly: Assembly, world: World) -> None:
     with pytest.raises(RuntimeError):
         world.opened[0].context.key("media")
-
-
-def test_processes_that_race_to_make_a_key_agree() -> None:
-    barrier = threading.Barrier(8)
-
-    class Together(MemoryMetadata):
-        """Lets nobody write before all have seen that the key is not there."""
-
-        def apply(self, changes: list[Change]) -> None:
-            barrier.wait(timeout=30)
-            super().apply(changes)
-
-    store = Together()
-    with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: keys.named(store, "media"), range(8)))
-    assert len(made) == 1
-    assert set(store.get(KEY, ["media"])) == {"media"}
