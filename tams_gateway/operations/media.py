@@ -200,7 +200,7 @@ def _headers(media_object: MediaObject, version: str) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
-    if _is_shown(_essence(media_object.content_type)) is None:
+    if _is_shown(_essence(_served_type(media_object))) is None:
         headers["Content-Disposition"] = "attachment"
     return headers
 
