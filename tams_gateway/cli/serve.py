@@ -1,0 +1,142 @@
+"""`tams-gateway serve`: checks what can be checked, then runs a server and stands guard over it.
+
+The first process holds no store and answers no request. It runs the server as a child, which gets
+all it needs by its environment, hands on signals, and sees to it that everything has ended within
+ten seconds of the first, with status 0 whatever the server makes of it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+
+from tams_gateway.cli.options import config_option
+from tams_gateway.config_file import ConfigError
+from tams_gateway.http.network import is_loopback
+from tams_gateway.selection import Selected, Selection, select
+from tams_gateway.settings import Settings, load
+
+_SERVERS: Final = ("uvicorn", "gunicorn", "granian")
+
+GRACE: Final = 8
+"""How long requests in flight may take to end after a signal, in seconds."""
+
+_END: Final = 9.0
+"""When what still runs after a signal is killed, in seconds."""
+
+_MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "268435456"}
+"""Keeps the memory of large responses in the process: a page of 1000 segments costs glibc fresh
+pages each time otherwise. What the environment says of it wins."""
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 4010; 0: any that is free.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes. Default: 1.")
+@click.option("--server", type=click.Choice(_SERVERS), help="Default: uvicorn.")
+def serve(
+    path: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    server: str | None,
+) -> None:
+    """Serve the API, in the foreground; logs go to standard error.
+
+    The options win over [serve] of the config. SIGTERM and SIGINT end it.
+    """
+    environment = dict(os.environ)
+    if path is not None:
+        environment["TAMS_GATEWAY_CONFIG"] = str(path)
+    options = {"HOST": host, "PORT": port, "WORKERS": workers, "SERVER": server}
+    for name, value in options.items():
+        if value is not None:
+            environment[f"TAMS_GATEWAY__SERVE__{name}"] = str(value)
+    settings = load(path, environment)
+    selection = select(settings)
+    selection.check_workers(settings.serve.workers)
+    _check_server(settings)
+    _check_host(settings)
+    environment["TAMS_GATEWAY__SERVE__PORT"] = str(_check_port(settings))
+    _tell(settings, selection, environment["TAMS_GATEWAY__SERVE__PORT"])
+    sys.exit(_guard(settings.serve.server, _MALLOC | environment))
+
+
+def _check_server(settings: Settings) -> None:
+    name = settings.serve.server
+    if find_spec(name) is None:
+        raise ConfigError(f"{name} is not installed: pip install 'tams-gateway[{name}]'")
+
+
+def _check_host(settings: Settings) -> None:
+    """Refuse to serve anybody without credentials where nobody asked for that."""
+    host = settings.serve.host
+    if not settings.auth and not settings.service.auth_open and not is_loopback(host):
+        raise ConfigError(
+            f"refusing to serve {host} without credentials: configure [[auth]], or set "
+            "auth_open = true in [service] to let anybody read, write and delete"
+        )
+
+
+def _check_port(settings: Settings) -> int:
+    """Return the port to listen on. Raises `ConfigError` where somebody does already.
+
+    Servers share ports between their workers, and would share them with strangers as well.
+    """
+    host, port = settings.serve.host, settings.serve.port
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def _tell(settings: Settings, selection: Selection, port: str) -> None:
+    host = settings.serve.host
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    click.echo(f"API:      {settings.service.public_url or base}")
+    stores: list[Selected[Any]] = [selection.metadata, *(one for _, one in selection.objects)]
+    for selected in stores:
+        place = getattr(selected.options, "path", None)
+        where = f" in {Path(place).absolute()}" if place is not None else ""
+        click.echo(f"{selected.key + ':':<9} {selected.plugin}{where}")
+    click.echo(f"config:   {settings.source}")
+    sys.stdout.flush()
+
+
+def _guard(server: str, environment: dict[str, str]) -> int:
+    """Run the server until it ends or a signal ends it; return the exit status."""
+    stopped = threading.Event()
+    child: subprocess.Popen[bytes] | None = None
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if child is None:
+            os._exit(0)
+        child.terminate()
+        if not stopped.is_set():
+            stopped.set()
+            killer = threading.Timer(_END, child.kill)
+            killer.daemon = True
+            killer.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    child = subprocess.Popen(
+        [sys.executable, "-m", f"tams_gateway.cli.servers.run_{server}"], env=environment
+    )
+    status = child.wait()
+    return 0 if stopped.is_set() else status or 1

@@ -1,0 +1,1 @@
+"""How each server is run: `run_NAME` is the module that `tams-gateway serve` starts."""

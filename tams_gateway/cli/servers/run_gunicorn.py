@@ -1,0 +1,76 @@
+"""Runs the WSGI app under gunicorn with threads."""
+
+import socket
+import struct
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from tams_gateway import log
+from tams_gateway.cli.serve import GRACE
+from tams_gateway.cli.servers.process import KEEP_ALIVE, PATIENCE, begin, wsgi_worker
+from tams_gateway.http.wsgi_adapter import WsgiApp
+
+
+class _Logger(Logger):  # type: ignore[misc]
+    """Leaves the handlers to `log.configure`."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set the levels, then hand the records on."""
+        super().setup(cfg)
+        log.configure()
+
+
+class _Application(BaseApplication):  # type: ignore[misc]
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WsgiApp:
+        return wsgi_worker()
+
+
+def _limit_reads(worker: ThreadWorker) -> None:
+    """Let reads of a header or a body time out: accepted sockets inherit that on Linux."""
+    for listener in worker.sockets:
+        timeout = struct.pack("ll", PATIENCE, 0)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    settings = begin()
+    serve = settings.serve
+    host = f"[{serve.host}]" if ":" in serve.host else serve.host
+    _Application(
+        {
+            "bind": f"{host}:{serve.port}",
+            "workers": serve.workers,
+            "threads": serve.threads,
+            "worker_class": "gthread",
+            "worker_connections": 1000 + serve.threads,
+            "logger_class": _Logger,
+            "post_worker_init": _limit_reads,
+            "keepalive": KEEP_ALIVE,
+            "timeout": 120,
+            "graceful_timeout": GRACE,
+            # Above what the gateway takes, so that it is the gateway that refuses (431).
+            "limit_request_line": 0,
+            "limit_request_field_size": 2**20,
+            "limit_request_fields": 1000,
+            # Forwarded headers are the gateway's own matter (trusted_proxies).
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
+            "control_socket_disable": True,
+        }
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

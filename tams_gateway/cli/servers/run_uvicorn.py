@@ -1,0 +1,104 @@
+"""Runs the ASGI app under uvicorn."""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any, Final
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from tams_gateway.cli.serve import GRACE
+from tams_gateway.cli.servers.process import KEEP_ALIVE, PATIENCE, begin
+
+_LARGEST_HEADER: Final = 2**20
+"""What of a header is buffered, in bytes; above it the connection is closed. The gateway itself
+refuses smaller ones, with an answer (`limits.header_bytes`)."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with a limit to the size of a header and to the time that it may take."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _header_size = 0
+    _in_header = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a header from now on."""
+        super().connection_made(transport)
+        self._expect_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing any more."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a header."""
+        if self._in_header:
+            self._header_size += len(data)
+            if self._timer is None:
+                self._start_timer()
+        super().data_received(data)
+        if self._in_header and self._header_size > _LARGEST_HEADER:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock: what follows is the app's matter."""
+        self._in_header = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Expect a further header, whose time runs from its first byte."""
+        super().on_message_complete()
+        self._in_header, self._header_size = True, 0
+
+    def _expect_header(self) -> None:
+        self._in_header, self._header_size = True, 0
+        self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(PATIENCE, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    settings = begin()
+    serve = settings.serve
+    options: dict[str, Any] = {
+        "host": serve.host,
+        "port": serve.port,
+        "workers": serve.workers,
+        "factory": True,
+        "http": Protocol,
+        "loop": "uvloop",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": GRACE,
+    }
+    config = Config("tams_gateway.cli.servers.process:asgi_worker", **options)
+    if serve.workers == 1:
+        Server(config).run()
+    else:
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
+    # A thread may still be at work for a request that was cut; it must not hold up the end.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    main()
