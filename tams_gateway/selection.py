@@ -99,6 +99,6 @@ def _select(
 
 
 def _common(section: ObjectsSection, struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the keys of every storage backend that a plugin wants as well, such as a region."""
+    """Return what is set of every backend's keys that the plugin has as well, such as a region."""
     wanted = set(struct.__struct_encode_fields__) & set(ObjectsSettings.__struct_fields__)
-    return {name: value for name in wanted if (value := getattr(section, name)) is not None}
+    return {name: value for name in wanted if (value := getattr(section, name))}
