@@ -101,7 +101,7 @@ class Pipeline:
                 "without an auth provider only this machine is served, by the name localhost: "
                 "configure [[auth]], or set auth_open = true in [service] to serve anybody"
             )
-        if self._open or route.open or route.admits(self._gateway, request):
+        if route.open or route.admits(self._gateway, request) or self._open:
             return
         request.principal = self._chain.authenticate(_credentials(request))
         policy.check(request.principal, route.scopes)
