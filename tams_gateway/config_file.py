@@ -1,6 +1,5 @@
 """The config as text becomes plain values: TOML, the embedded default, overrides, secrets."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,9 +43,9 @@ class Override(str):
 def read(path: Path | None, env: Mapping[str, str]) -> tuple[Table, str]:
     """Return the config's tables and the source of them, for messages.
 
-    Overrides from the environment, defaults and secrets are filled in; nothing is converted yet.
-    Raises `ConfigError` for a file that cannot be read, that is no TOML, or that names a secret
-    which is not there.
+    Overrides from the environment and defaults are filled in; nothing is converted yet. Raises
+    `ConfigError` for a file that cannot be read or is no TOML, and for an override that leads
+    nowhere.
     """
     if path is None and env.get("TAMS_GATEWAY_CONFIG"):
         path = Path(env["TAMS_GATEWAY_CONFIG"])
@@ -60,24 +59,25 @@ def read(path: Path | None, env: Mapping[str, str]) -> tuple[Table, str]:
     return document, source
 
 
-def resolved(options: Any, env: Mapping[str, str], where: str) -> Any:
-    """Return plugin options with a `Secret` for each `{ env = "NAME" }` and `{ file = "PATH" }`.
+def resolved(option: Any, env: Mapping[str, str], where: str) -> Any:
+    """Return a plugin's option with a `Secret` for `{ env = "NAME" }` and `{ file = "PATH" }`.
 
-    `where` is the file and the key of the options, for messages.
+    They may stand anywhere in lists and tables. `where` is the file and the option's key, for
+    messages. Raises `ConfigError` for a secret that is not there.
     """
-    if isinstance(options, list):
-        return [resolved(item, env, f"{where}[{index}]") for index, item in enumerate(options)]
-    if not isinstance(options, dict):
-        return options
-    match options:
-        case {"env": str(name)} if len(options) == 1:
+    match option:
+        case {"env": str(name)} if len(option) == 1:
             if name not in env:
                 raise ConfigError(f"{where}: the environment variable {name} is not set")
             return Secret(env[name])
-        case {"file": str(name)} if len(options) == 1:
+        case {"file": str(name)} if len(option) == 1:
             return Secret(_text(Path(name), where).strip())
+        case dict():
+            return {key: resolved(item, env, f"{where}.{key}") for key, item in option.items()}
+        case list():
+            return [resolved(item, env, f"{where}[{index}]") for index, item in enumerate(option)]
         case _:
-            return {key: resolved(item, env, f"{where}.{key}") for key, item in options.items()}
+            return option
 
 
 def _parse(path: Path) -> Table:
@@ -112,7 +112,7 @@ def _override(table: Any, steps: list[str], override: Override) -> None:
 def _key(table: Table, step: str) -> str:
     """Return the table's own spelling of a step, else the step in lower case."""
     plain = step.casefold()
-    return next((key for key in table if re.sub("-", "_", key).casefold() == plain), plain)
+    return next((key for key in table if key.replace("-", "_").casefold() == plain), plain)
 
 
 def _completed(overrides: Any, default: Table) -> Any:

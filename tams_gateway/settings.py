@@ -5,18 +5,17 @@ import re
 import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tams_gateway import config_file
-from tams_gateway.config_file import Table
+from tams_gateway.config_file import Override, Table
 from tams_gateway.domain.identifiers import is_uuid
-from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, PLACEHOLDERS
+from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, check_template
 from tams_gateway.operations.gateway import Limits
-from tams_gateway.sections import convert, mistake
+from tams_gateway.sections import convert, mistake, value_of
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -69,10 +68,6 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Literal["uvicorn", "gunicorn", "granian"] = "uvicorn"
 
 
-class _Selection(msgspec.Struct, frozen=True):
-    plugin: str
-
-
 class Options(dict[str, Any]):
     """Options of a plugin, still unchecked; it shows their names alone, since some are secrets."""
 
@@ -111,7 +106,7 @@ class ObjectsSettings(msgspec.Struct, frozen=True):
         if re.fullmatch(r"([A-Za-z0-9_=~-][A-Za-z0-9._=~-]*(/|\Z))*", self.prefix) is None:
             reason = "expected names of letters, digits, . _ = ~ - with / between them"
             raise ValueError(f"prefix: {reason}, got {self.prefix!r}")
-        _check_template(self.template, bool(self.prefix))
+        check_template(self.template, bool(self.prefix))
 
 
 class ObjectsSection(msgspec.Struct, frozen=True):
@@ -190,10 +185,10 @@ class _Reader:
     def _table(self, name: str) -> Table:
         return self._checked(self._document.get(name, {}), name)
 
-    def _checked(self, table: Any, key: str) -> Table:
-        if not isinstance(table, dict):
-            raise mistake(self._source, key, f"expected a section, [{key}]", table)
-        return table
+    def _checked(self, section: Any, key: str) -> Table:
+        if not isinstance(section, dict):
+            raise mistake(self._source, key, f"expected a section, [{key}]", section)
+        return section
 
     def _limits(self) -> Limits:
         table = self._table("limits")
@@ -220,14 +215,29 @@ class _Reader:
         return tuple(self._plugin(table, f"{name}[{at}]") for at, table in enumerate(tables))
 
     def _plugin(self, table: Any, key: str) -> PluginSection:
-        table = self._checked(table, key)
-        own = {"plugin": table["plugin"]} if "plugin" in table else {}
-        name = convert(own, _Selection, self._source, key).plugin
+        table = self._selecting(table, key)
+        name = value_of(table["plugin"], str, self._source, f"{key}.plugin")
         return PluginSection(name, self._options(table, {"plugin"}, key), key)
 
+    def _selecting(self, section: Any, key: str) -> Table:
+        """Return a section that selects a plugin, as it must."""
+        table = self._checked(section, key)
+        if "plugin" not in table:
+            made_by_variables = all(isinstance(value, Override) for value in table.values())
+            culprit = table if made_by_variables else None
+            reason = f"[{key}] names no plugin; expected the key plugin"
+            raise mistake(self._source, f"{key}.plugin", reason, culprit)
+        return table
+
     def _options(self, table: Table, common: Collection[str], key: str) -> Options:
-        options = {name: value for name, value in table.items() if name not in common}
-        return Options(config_file.resolved(options, self._env, f"{self._source}: {key}"))
+        where = f"{self._source}: {key}"
+        return Options(
+            {
+                name: config_file.resolved(value, self._env, f"{where}.{name}")
+                for name, value in table.items()
+                if name not in common
+            }
+        )
 
     def _backends(self) -> tuple[ObjectsSection, ...]:
         tables = self._table("objects")
@@ -247,19 +257,18 @@ class _Reader:
 
     def _backend(self, name: str, table: Any) -> ObjectsSection:
         key = f"objects.{name}"
-        table = self._checked(table, key)
+        table = self._selecting(table, key)
         if re.fullmatch(r"[A-Za-z0-9_-]+", name) is None:
             raise mistake(self._source, key, "expected a name of letters, digits, - and _", table)
         common = ObjectsSettings.__struct_fields__
         own = {field: value for field, value in table.items() if field in common}
         said = convert(own, ObjectsSettings, self._source, key)
         fields = {field: getattr(said, field) for field in common}
+        single = len(self._document["objects"]) == 1
         fields |= {
             "id": said.id or str(uuid.uuid5(STORAGE_IDS, name)),
             "label": said.label or name,
-            "default": len(self._document["objects"]) == 1
-            if said.default is None
-            else said.default,
+            "default": single if said.default is None else said.default,
         }
         return ObjectsSection(name=name, options=self._options(table, common, key), **fields)
 
@@ -275,22 +284,3 @@ def _is_url(text: str, *, path: bool) -> bool:
         re.fullmatch(r"[!-~]+", text) and not url.query and not url.fragment and not url.username
     )
     return bool(url.scheme in ("http", "https") and host and plain and (path or not url.path))
-
-
-def _check_template(template: str, has_prefix: bool) -> None:
-    """Check that a template makes keys of its own for all objects. Raises ValueError."""
-    try:
-        parts = list(Formatter().parse(template))
-    except ValueError as error:
-        raise ValueError(f"template: {error}, got {template!r}") from error
-    names = [name for _, name, _, _ in parts if name is not None]
-    plain = all(not spec and not conversion for _, _, spec, conversion in parts)
-    if not plain or not set(names) <= set(PLACEHOLDERS):
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        raise ValueError(f"template: expected only the placeholders {known}, got {template!r}")
-    for name in ("object_id", "prefix") if has_prefix else ("object_id",):
-        if name not in names:
-            raise ValueError(f"template: expected {{{name}}} in it, got {template!r}")
-    if any(re.search(r"[^A-Za-z0-9._=~/-]", literal) for literal, *_ in parts):
-        reason = "expected letters, digits, . _ = ~ - / beside the placeholders"
-        raise ValueError(f"template: {reason}, got {template!r}")

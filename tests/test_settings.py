@@ -111,12 +111,12 @@ MISTAKES = {
     "least 30, got 29",
     "[limits]\nmin_object_timeout = 3599": "limits.min_object_timeout: expected at least 3600",
     "[limits]\nmin_presigned_url_timeout = 30\nmin_object_timeout = 299": "expected at least 300",
-    "[metadata]\npath = 'a'": "metadata.plugin: is missing; expected text",
+    "[metadata]\npath = 'a'": "metadata.plugin: [metadata] names no plugin; expected the key",
     "[metadata]\nplugin = ['sqlite']": "metadata.plugin: expected text, got list",
     "objects = 1": "objects: expected a section, [objects]",
     "[objects]\nplugin = 'memory'": "objects.plugin: expected a section, [objects.plugin]",
     "[objects.'a b']\nplugin = 'memory'": "objects.a b: expected a name of letters, digits, -",
-    "[objects.a]\nid = 'x'": "objects.a.plugin: is missing; expected text",
+    "[objects.a]\nid = 'x'": "objects.a.plugin: [objects.a] names no plugin",
     "[objects.a]\nplugin = 'm'\nid = 'X'": "objects.a.id: expected a UUID in lower case, got 'X'",
     "[objects.a]\nplugin = 'm'\ndefault = false": "objects: expected default = true in exactly",
     "[objects.a]\nplugin = 'm'\n[objects.b]\nplugin = 'm'": "in exactly one section, got 0",
@@ -128,7 +128,7 @@ MISTAKES = {
     "[objects.a]\nplugin = 'm'\nprefix = 'a'\ntemplate = '{object_id}'": "expected {prefix} in it",
     "[objects.a]\nplugin = 'm'\ntags = {a = 1}": "objects.a.tags[...]: expected text or list",
     "[auth]\nplugin = 'basic'": "auth: expected [[auth]], with two brackets",
-    "[[events]]\npath = 'a'": "events[0].plugin: is missing",
+    "[[events]]\npath = 'a'": "events[0].plugin: [events[0]] names no plugin",
     "[[auth]]\nplugin = 'a'\nkey = {env = 'NO'}": "auth[0].key: the environment variable NO is not",
     "[[auth]]\nplugin = 'a'\nkey = {file = '/no'}": "auth[0].key: cannot read /no: No such file",
     "[service": "not TOML: ",
@@ -217,6 +217,7 @@ OVERRIDES = {
     "TAMS_GATEWAY__SERVE": ("7", "expected a section, [serve]"),
     "TAMS_GATEWAY__METADATA": ("memory", "expected a section, [metadata]"),
     "TAMS_GATEWAY__OBJECTS__MAIN": ("memory", "expected a section, [objects.main]"),
+    "TAMS_GATEWAY__OBJECTS__MIAN__PATH": ("a", "[objects.mian] names no plugin"),
     "TAMS_GATEWAY__SERVE__": ("7", "the config has no such section"),
     "TAMS_GATEWAY__EVENTS__0__PATH": ("7", "expected [[events]]"),
     "TAMS_GATEWAY__LIMITS__PAGE_DEFAULT": ("0", "expected at least 1, got 0"),
@@ -277,6 +278,10 @@ def test_a_secret_comes_from_text_a_variable_or_a_file(tmp_path: Path) -> None:
 def test_a_secret_shows_itself_nowhere() -> None:
     secret = Secret("hush")
     assert "hush" not in f"{secret} {secret!r} {options({'key': secret})}"
+
+
+def test_an_option_may_itself_be_called_env_or_file(config: Load) -> None:
+    assert config("[[auth]]\nplugin = 'a'\nenv = 'hush'").auth[0].options == {"env": "hush"}
 
 
 def test_settings_show_no_value_of_an_option(config: Load) -> None:

@@ -6,6 +6,7 @@ Object ids are any text; what could leave the root, or does not fit a key, is es
 import hashlib
 import re
 from datetime import UTC, datetime
+from string import Formatter
 
 from tams_gateway.domain.timerange import SECOND
 
@@ -79,6 +80,25 @@ def object_key(template: str, prefix: str, object_id: str, content_type: str, no
         ext=ext,
     )
     return "/".join(part for part in key.split("/") if part not in ("", ".", ".."))
+
+
+def check_template(template: str, has_prefix: bool) -> None:
+    """Check that a template makes keys of its own for all objects. Raises ValueError."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"template: {error}, got {template!r}") from error
+    names = [name for _, name, _, _ in parts if name is not None]
+    plain = all(not spec and not conversion for _, _, spec, conversion in parts)
+    if not plain or not set(names) <= set(PLACEHOLDERS):
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise ValueError(f"template: expected only the placeholders {known}, got {template!r}")
+    for name in ("object_id", "prefix") if has_prefix else ("object_id",):
+        if name not in names:
+            raise ValueError(f"template: expected {{{name}}} in it, got {template!r}")
+    if any(re.search(r"[^A-Za-z0-9._=~/-]", literal) for literal, *_ in parts):
+        reason = "expected letters, digits, . _ = ~ - / beside the placeholders"
+        raise ValueError(f"template: {reason}, got {template!r}")
 
 
 def _escape(object_id: str) -> str:
