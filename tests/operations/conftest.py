@@ -1,0 +1,11 @@
+"""What the tests of operations share: the moves of a client over the `client` fixture."""
+
+import pytest
+
+from tams_gateway.testing.client import Client
+from tams_gateway.testing.ingest import Ingest
+
+
+@pytest.fixture
+def ingest(client: Client) -> Ingest:
+    return Ingest(client)
