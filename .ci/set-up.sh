@@ -15,7 +15,7 @@ debian_packages() {
     as_root="sudo -n $as_root"
   fi
   echo "installing from Debian: $*" >&2
-  $as_root apt-get -qq update >&2 && $as_root apt-get -qq -y install "$@" >&2
+  $as_root apt-get -qq update >/dev/null && $as_root apt-get -qq -y install "$@" >/dev/null
 }
 
 # Print the command of a Python that is new enough; fails where there is none.

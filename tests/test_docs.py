@@ -144,6 +144,22 @@ def test_example_configs_are_valid(name: str, tmp_path: Path) -> None:
         assert settings.load(path, {}).source == str(path)
 
 
+def test_the_contract_test_of_the_guide_is_that_of_sqlite() -> None:
+    chapter = section(text("plugins/README.md"), "## Stores and their contract tests")
+    (shown,) = blocks(chapter, "python")
+    assert shown in text("plugins/sqlite/tests/test_metadata.py")
+
+
+def test_every_contract_class_is_documented() -> None:
+    kit = (ROOT / "tams_gateway" / "testing").glob("*_store.py")
+    classes = {
+        name for path in kit for name in re.findall(r"^class (\w+Contract)", path.read_text(), re.M)
+    }
+    assert classes == tables(
+        section(text("plugins/README.md"), "## Stores and their contract tests")
+    )
+
+
 @pytest.fixture
 def guide(tmp_path: Path) -> Path:
     """Return a folder with the files of the guide's plugin, installed as pip would do it."""
