@@ -66,8 +66,8 @@ class Selection(msgspec.Struct, frozen=True):
 def select(settings: Settings) -> Selection:
     """Import the plugins of a config and check their options.
 
-    Raises `PluginError` for a plugin that is missing or unusable, and `ConfigError` for options
-    that it does not know or that are wrong.
+    Raises `ConfigError` for a plugin that is missing or unusable, and for options that it does
+    not know or that are wrong.
     """
     source = settings.source
     return Selection(
@@ -86,7 +86,7 @@ def _select(
     try:
         provider = hook(load(section.plugin))
     except PluginError as error:
-        raise PluginError(f"{source}: {section.key}.plugin: {error}") from error
+        raise ConfigError(f"{source}: {section.key}.plugin: {error}") from error
     options = dict(section.options)
     if isinstance(section, ObjectsSection):
         options |= _common(section, provider.settings)

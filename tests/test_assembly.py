@@ -160,7 +160,7 @@ def test_nothing_is_opened_before_all_options_are_checked(world: World, settings
 
 def test_a_missing_plugin_is_told_with_file_and_key(world: World, settings: Load) -> None:
     text = CONFIG.replace('[[auth]]\nplugin = "one"', '[[auth]]\nplugin = "two"')
-    with pytest.raises(PluginError, match=r"tams\.toml: auth\[0\]\.plugin: no plugin 'two'"):
+    with pytest.raises(ConfigError, match=r"tams\.toml: auth\[0\]\.plugin: no plugin 'two'"):
         assemble(settings(text))
 
 

@@ -33,7 +33,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except ConfigError as error:
+        except (ConfigError, loader.PluginError) as error:
             raise click.ClickException(str(error)) from error
 
 

@@ -12,7 +12,6 @@ import click
 import pluggy
 
 from tams_gateway.auth.provider import AuthProvider
-from tams_gateway.config_file import ConfigError
 from tams_gateway.events.sink import EventSink
 from tams_gateway.plugin import hookspecs
 from tams_gateway.plugin.hookspecs import PROJECT
@@ -44,8 +43,11 @@ _SECTIONS: Final[Mapping[str, str]] = {
 """The section that names a plugin, by the hook that it has for it."""
 
 
-class PluginError(ConfigError):
+class PluginError(Exception):
     """A plugin is missing or unusable; the message is one line that names it and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 def installed() -> dict[str, str]:

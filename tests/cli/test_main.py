@@ -68,3 +68,20 @@ def test_a_mistake_in_the_config_is_one_line_and_no_success(tmp_path: Path) -> N
     assert done.exit_code == 1
     assert done.stderr.startswith(f"Error: {config}: metadata.plugin: no plugin 'vsat'; installed:")
     assert done.stderr.count("\n") == 1
+
+
+def test_two_distributions_of_one_plugin_are_one_line_and_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for distribution in ("first", "second"):
+        info = tmp_path / distribution / f"{distribution}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {distribution}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text("[tams_gateway]\ntwice = nothing_there\n")
+        monkeypatch.syspath_prepend(info.parent)
+    done = CliRunner().invoke(main, ["plugins"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: plugin 'twice' is in two distributions, second 1 and first 1: "
+        "uninstall one of them\n"
+    )
