@@ -99,7 +99,7 @@ def server(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[Si
             start_new_session=True,
         )
         try:
-            wait = ["-sS", "--retry-connrefused", "--retry", "30", "--retry-delay", "1"]
+            wait = ["-s", "--retry-connrefused", "--retry", "30", "--retry-delay", "1"]
             subprocess.run(
                 ["curl", *wait, "-o", os.devnull, f"http://127.0.0.1:{port}/"], check=True
             )
