@@ -152,6 +152,8 @@ def _check_correction(gateway: Gateway, stored: StoredFlow, flow: Flow) -> None:
         for name in ("source_id", "format", "codec", "container")
         if getattr(before, name) is not UNSET and getattr(before, name) != getattr(flow, name)
     ]
+    if UNSET not in (before.generation, flow.generation) and before.generation != flow.generation:
+        changed.append("generation")
     if before.uses_init_segments != flow.uses_init_segments:
         changed.append("essence_parameters/init_segments")
     if flow.profile_id is not UNSET and flow.profile_id != before.profile_id:

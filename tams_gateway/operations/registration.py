@@ -40,6 +40,12 @@ class Registration:
         self._keep(replace(media_object, uses=media_object.uses + 1))
         return media_object
 
+    def check_repeated(self, posted: Posted) -> None:
+        """Refuse a segment that says of an object of this batch what is not true of it."""
+        known = self._objects.get(posted.sent.object_id)
+        if known is not None and known.state == "registered":
+            self._reused(posted, known)
+
     def _keep(self, media_object: MediaObject) -> None:
         self._objects[media_object.id] = media_object
         self.changed[media_object.id] = media_object

@@ -157,6 +157,7 @@ class _Batch:
             posted = check(post)
             neighbour = self._neighbour(posted)
             if neighbour is not None:
+                self.registration.check_repeated(posted)
                 return _met(posted, self.segments[neighbour])
             media_object = self.registration.accept(posted)
         except Refusal as refusal:
