@@ -21,7 +21,6 @@ from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.operations import media, media_objects
 from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
 from tams_gateway.operations.messages import Request, Response
-from tams_gateway.storage.changes import Delete
 from tams_gateway.storage.errors import ConflictError, FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
@@ -409,11 +408,3 @@ def test_a_key_that_nobody_allocated_is_not_found(gateway: Gateway, key: str) ->
         request = Request(method=method, path={"store": "main", "key": key})
         with pytest.raises(NotFound):
             call(gateway, request)
-
-
-def test_the_record_of_an_object_may_go_by_any_hand(gateway: Gateway) -> None:
-    """What a job deletes is what an upload expected: one of the two is told to look again."""
-    one = stored(gateway)
-    put(gateway)
-    with pytest.raises(ConflictError):
-        gateway.metadata.apply([Delete(media_objects.OBJECT, "clip", one.version)])

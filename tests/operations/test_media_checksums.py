@@ -77,7 +77,7 @@ def test_an_announced_length_above_the_limit_is_refused_at_once() -> None:
 
 
 def test_a_body_is_cut_off_at_the_limit() -> None:
-    taken = []
+    taken: list[bytes] = []
     with pytest.raises(TooLarge):
         taken.extend(verified(iter([DATA] * 1000), {}, 45))
 

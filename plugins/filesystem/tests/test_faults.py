@@ -233,7 +233,8 @@ def test_an_upload_survives_that_its_directory_is_pruned_before_it_moves_in(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(root)
-    real, raced = Path.mkdir, []
+    real = Path.mkdir
+    raced: list[Path] = []
 
     def mkdir(path: Path, *args: object, **options: object) -> None:
         real(path, *args, **options)  # type: ignore[arg-type]
