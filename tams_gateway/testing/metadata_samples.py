@@ -40,9 +40,13 @@ def segment(start: int, end: int, object_id: str = "object", init: str | None = 
     return Segment(start, end, object_id, f"[{start}:{end})".encode(), 1, init)
 
 
-def row(count: int, length: int = 10, prefix: str = "object") -> list[Segment]:
+def row(
+    count: int, length: int = 10, prefix: str = "object", init: str | None = None
+) -> list[Segment]:
     """Return segments of that length in nanoseconds, one behind the other from 0 on."""
-    return [segment(at * length, (at + 1) * length, f"{prefix}-{at:08}") for at in range(count)]
+    return [
+        segment(at * length, (at + 1) * length, f"{prefix}-{at:08}", init) for at in range(count)
+    ]
 
 
 def record_of(store: MetadataStore, record_id: str, kind: Kind = THING) -> Record:

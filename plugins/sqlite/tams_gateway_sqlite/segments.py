@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tams_gateway.domain.timerange import ETERNITY, Span
+from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, Span
 from tams_gateway.storage.changes import AddSegments, DropSegments
 from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
@@ -18,9 +18,9 @@ from tams_gateway_sqlite.schema import Table, decode, encode
 
 _COLUMNS: Final = "start_ns, end_ns, object_id, body, at, init_object_id"
 _IN_LIFE: Final = "flow_id = ? AND life = ?"
-_OVERLAPPING: Final = (
-    "end_ns > ? AND start_ns < ? AND end_ns <= coalesce((SELECT end_ns FROM segments"
-    f" WHERE {_IN_LIFE} AND end_ns >= ? ORDER BY end_ns LIMIT 1), ?)"
+_UP_TO: Final = (
+    "start_ns < ? AND end_ns <= min(?, coalesce((SELECT end_ns FROM segments"
+    f" WHERE {_IN_LIFE} AND end_ns >= ? ORDER BY end_ns LIMIT 1), ?))"
 )
 
 
@@ -32,19 +32,25 @@ def _segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
 def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:
     """Return a page of the segments of a life."""
     life = (encode(query.flow_id), query.life)
-    conditions, bound = [_IN_LIFE], [*life]
+    span, last = query.span or ETERNITY, MAX_NS
+    if span.end <= span.start:
+        return Page([], False)
+    # SQLite takes one bound of a side to seek by, so there is never a second.
+    first = span.start
+    if query.after is not None and query.reverse:
+        last = query.after - 1
+    elif query.after is not None:
+        first = max(first, query.after)
+    conditions, bound = [_IN_LIFE, "end_ns > ?"], [*life, first]
     if query.span is not None:
-        if query.span.end <= query.span.start:
-            return Page([], False)
-        start, end = query.span.start, query.span.end
-        conditions.append(_OVERLAPPING)
-        bound += [start, end, *life, end, end]
+        conditions.append(_UP_TO)
+        bound += [span.end, last, *life, span.end, span.end]
+    else:
+        conditions.append("end_ns <= ?")
+        bound.append(last)
     if query.object_id is not None:
         conditions.append("object_id = ?")
         bound.append(encode(query.object_id))
-    if query.after is not None:
-        conditions.append(f"end_ns {'<' if query.reverse else '>'} ?")
-        bound.append(query.after)
     index = "" if query.object_id is None else " INDEXED BY segments_by_object"
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM segments{index} WHERE {' AND '.join(conditions)}"
@@ -80,16 +86,22 @@ def uses(connection: sqlite3.Connection, query: UseQuery) -> Page[Use]:
 
 def _uses(connection: sqlite3.Connection, query: UseQuery) -> Iterator[Use]:
     column = "init_object_id" if query.as_init else "object_id"
-    text = (
+    found = (
         f"SELECT flow_id, life FROM segments INDEXED BY segments_by_{column[:-3]}"
-        f" WHERE {column} = ? AND (flow_id, life) > (?, ?) ORDER BY flow_id, life LIMIT 1"
+        f" WHERE {column} = ?"
     )
-    after = query.after
-    last = (b"", ETERNITY.start) if after is None else (encode(after.flow_id), after.life)
-    object_id = encode(query.object_id)
-    while (row := connection.execute(text, (object_id, *last)).fetchone()) is not None:
-        last = row
-        yield Use(decode(row[0]), row[1])
+    # Not `(flow_id, life) > (?, ?)`: SQLite would read all segments of that flow again.
+    next_life = f"{found} AND flow_id = ? AND life > ? ORDER BY life LIMIT 1"
+    next_flow = f"{found} AND flow_id > ? ORDER BY flow_id, life LIMIT 1"
+    object_id, after = encode(query.object_id), query.after
+    flow_id, life = (b"", MIN_NS) if after is None else (encode(after.flow_id), after.life)
+    while True:
+        row = connection.execute(next_life, (object_id, flow_id, life)).fetchone()
+        row = row or connection.execute(next_flow, (object_id, flow_id)).fetchone()
+        if row is None:
+            return
+        flow_id, life = row
+        yield Use(decode(flow_id), life)
 
 
 def add(connection: sqlite3.Connection, change: AddSegments) -> None:

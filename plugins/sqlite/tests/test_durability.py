@@ -1,0 +1,206 @@
+"""What the SQLite store promises beyond the contract: durability, and errors that help."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+from tams_gateway_sqlite import connections
+from tams_gateway_sqlite.metadata import SqliteMetadata
+from tams_gateway_sqlite.plugin import tams_metadata_store
+
+from tams_gateway.storage.changes import AddSegments, Emit, Expect, Forget, Put
+from tams_gateway.storage.errors import ConflictError, StoreError
+from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.query import Query, SegmentQuery, UseQuery
+from tams_gateway.testing.metadata_samples import THING, put, record_of, segment
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one" / "two" / "tams.db"
+
+
+def test_the_settings_are_a_path_and_a_durability() -> None:
+    settings = tams_metadata_store().settings
+    assert "power" == msgspec.to_builtins(msgspec.convert({"path": "x"}, settings))["durability"]
+    for wrong in ({}, {"path": "x", "durability": "none"}, {"path": "x", "more": 1}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(wrong, settings)
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])
+def test_durability_decides_whether_a_commit_waits_for_the_disk(
+    path: Path, durability: Literal["power", "process"], synchronous: int
+) -> None:
+    store = SqliteMetadata(path, durability=durability)
+    writer = store._connections.writer()
+    assert (synchronous,) == writer.execute("PRAGMA synchronous").fetchone()
+    assert ("wal",) == writer.execute("PRAGMA journal_mode").fetchone()
+    store.close()
+
+
+def test_new_directories_and_the_file_in_them_survive_a_power_cut(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(connections, "sync_directory", synced.append)
+    SqliteMetadata(path).close()
+    root = path.parent.parent.parent
+    assert [root, root / "one", root / "one" / "two"] == synced
+
+
+def test_a_path_relative_to_the_current_directory_stays_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SqliteMetadata(Path("data/tams.db"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store.apply([put("a")])
+    assert "a" == record_of(store, "a").id
+    store.close()
+    assert (tmp_path / "data" / "tams.db").exists()
+
+
+def test_a_database_of_a_newer_schema_is_refused(path: Path) -> None:
+    SqliteMetadata(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match=f"{path}.*schema 99.*install"):
+        SqliteMetadata(path)
+
+
+def test_a_file_that_is_no_database_of_ours_is_refused_and_left_alone(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"text, " * 1000)
+    with pytest.raises(StoreError, match="give the path of a database"):
+        SqliteMetadata(path)
+    assert b"text, " * 1000 == path.read_bytes()
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    with pytest.raises(StoreError, match="another program"):
+        SqliteMetadata(path)
+
+
+def test_a_directory_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"):
+        SqliteMetadata(tmp_path / "file" / "tams.db")
+
+
+CALLS: list[Callable[[MetadataStore], object]] = [
+    lambda store: store.get(THING, ["a"]),
+    lambda store: store.find(Query(THING)),
+    lambda store: store.segments(SegmentQuery("f", 0)),
+    lambda store: store.extent("f", 0),
+    lambda store: store.uses(UseQuery("o")),
+    lambda store: store.events(None, 1),
+    lambda store: store.tip(),
+    lambda store: store.apply([put("a")]),
+    lambda store: store.apply([AddSegments("f", 0, [segment(0, 1)], 1), Emit([])]),
+]
+
+
+def test_every_error_of_sqlite_is_a_store_error_that_names_the_file(path: Path) -> None:
+    store = SqliteMetadata(path)
+    store.apply([put("a")])
+    with sqlite3.connect(path) as connection:
+        for table in ("record:kit_thing", "segments", "events", "counter"):
+            connection.execute(f'ALTER TABLE "{table}" RENAME TO "{table}-gone"')
+        connection.execute("DELETE FROM sqlite_sequence")
+    connection.close()
+    for call in CALLS:
+        if call is CALLS[6]:
+            continue
+        with pytest.raises(StoreError, match=str(path)):
+            call(store)
+    store._connections.writer().execute("DROP TABLE kinds")
+    store.close()
+
+
+def test_a_store_that_cannot_be_written_is_not_in_order(path: Path) -> None:
+    store = SqliteMetadata(path)
+    store._connections.writer().execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="writable"):
+        store.apply([put("a")])
+    store._connections.writer().execute("PRAGMA query_only = OFF")
+    assert store.check().ok
+    store._connections.writer().close()
+    health = store.check()
+    assert not health.ok
+    assert str(path) in health.detail
+    store._connections._writer = None
+    store.close()
+
+
+def test_a_cursor_of_another_store_is_a_store_error(path: Path) -> None:
+    store = SqliteMetadata(path)
+    with pytest.raises(StoreError, match="no cursor"):
+        store.events("x", 1)
+    with pytest.raises(StoreError, match="no cursor"):
+        store.apply([put("a"), Forget("x")])
+    assert {} == store.get(THING, ["a"])
+    store.close()
+
+
+def test_lone_surrogates_are_kept(path: Path) -> None:
+    store = SqliteMetadata(path)
+    store.apply([put("\ud800", {"text": "\udfff", "group": frozenset({"\ud800"})})])
+    assert "\udfff" == record_of(store, "\ud800").fields["text"]
+    store.close()
+
+
+def test_a_child_of_a_fork_opens_connections_of_its_own(path: Path) -> None:
+    store = SqliteMetadata(path)
+    store.apply([put("a", {"number": 1})])
+    before = store._connections
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            store.apply([Expect(THING, "a", record_of(store, "a").version), put("child")])
+            status = 0 if store._connections is not before else 2
+        finally:
+            os._exit(status)
+    assert (child, 0) == os.waitpid(child, 0)
+    assert before is store._connections
+    assert "child" == record_of(store, "child").id
+    store.close()
+
+
+def test_more_threads_than_connections_read_at_once(path: Path) -> None:
+    store = SqliteMetadata(path)
+    store.apply([put("a")])
+    barrier = threading.Barrier(64)
+    found: list[str] = []
+
+    def read() -> None:
+        barrier.wait()
+        found.extend(record_of(store, "a").id for _ in range(20))
+
+    threads = [threading.Thread(target=read) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ["a"] * 64 * 20 == found
+    store.close()
+
+
+def test_what_fails_in_one_callers_work_reaches_that_caller_alone(path: Path) -> None:
+    store = SqliteMetadata(path)
+    with pytest.raises(OverflowError):
+        store.apply([put("a"), put("b", {"number": 2**70})])
+    with pytest.raises(ConflictError):
+        store.apply([put("a"), Put(THING, "b", b"", {}, 7)])
+    assert {} == store.get(THING, ["a", "b"])
+    store.apply([put("a")])
+    store.close()

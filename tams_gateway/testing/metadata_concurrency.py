@@ -1,0 +1,173 @@
+"""The contract of metadata stores: many threads."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from tams_gateway.events.event import Event
+from tams_gateway.storage.changes import AddSegments, Emit, Expect, Forget, Put
+from tams_gateway.storage.errors import ConflictError, OverlapError
+from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.testing.metadata_samples import (
+    THING,
+    TIMED,
+    all_segments,
+    flow,
+    put,
+    record_of,
+    segment,
+)
+
+T = TypeVar("T")
+
+ROUNDS: Final = 25
+"""How often each writer of a clause writes."""
+
+_THREADS: Final = 8
+
+
+def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Run the tasks in threads that begin together; return what they return."""
+    barrier = threading.Barrier(len(tasks))
+
+    def run(task: Callable[[], T]) -> T:
+        barrier.wait()
+        return task()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(run, tasks))
+
+
+def count_up(store: MetadataStore, rounds: int) -> None:
+    """Add one to a counter by compare and swap, so many times."""
+    for _ in range(rounds):
+        while True:
+            record = record_of(store, "counter")
+            try:
+                store.apply(
+                    [
+                        Put(THING, "counter", b"%d" % (int(record.body) + 1), {}, record.version),
+                        put("beside"),
+                    ]
+                )
+            except ConflictError:
+                continue
+            break
+
+
+def claim(store: MetadataStore, who: str, rounds: int) -> list[int]:
+    """Try to add a segment of one's own in each round's place; return the rounds won."""
+    won = []
+    for round_ in range(rounds):
+        start = round_ * 100 + random.Random(who).randrange(40)
+        try:
+            store.apply([AddSegments("contested", 0, [segment(start, start + 50, who)], 1)])
+        except OverlapError:
+            continue
+        won.append(round_)
+    return won
+
+
+def emit(store: MetadataStore, who: str, rounds: int) -> None:
+    """Write numbered events, one commit each."""
+    for number in range(rounds):
+        store.apply([Emit([Event("flows/updated", number, b"", {"flow_id": who})])])
+
+
+def follow(store: MetadataStore, until: Callable[[int], bool]) -> dict[str, list[int]]:
+    """Read the events by cursor until so many were met; return their numbers by flow."""
+    seen: dict[str, list[int]] = {}
+    cursor, count = None, 0
+    while not until(count):
+        page = store.events(cursor, 7)
+        cursor, count = page.cursor, count + len(page.items)
+        for event in page.items:
+            seen.setdefault(str(event.fields["flow_id"]), []).append(event.at_ns)
+    return seen
+
+
+class ThreadsContract:
+    """What a metadata store promises to the threads of one process."""
+
+    def test_of_overlapping_adds_exactly_one_wins(self, store: MetadataStore) -> None:
+        """Twelve recorders that send the same minute leave one segment, not two."""
+        names = [f"thread-{number}" for number in range(_THREADS)]
+        won = at_once([lambda name=name: claim(store, name, ROUNDS) for name in names])  # type: ignore[misc]
+        assert list(range(ROUNDS)) == sorted(round_ for rounds in won for round_ in rounds)
+        assert ROUNDS == len(all_segments(store, "contested"))
+
+    def test_compare_and_swap_loses_no_step(self, store: MetadataStore) -> None:
+        """Twelve clients that set different tags of one flow at once all find theirs there."""
+        store.apply([Put(THING, "counter", b"0")])
+        at_once([lambda: count_up(store, ROUNDS)] * _THREADS)
+        assert b"%d" % (_THREADS * ROUNDS) == record_of(store, "counter").body
+
+    def test_writers_of_one_flow_do_not_conflict(self, store: MetadataStore) -> None:
+        """Adding segments moves no version: what every POST expects of its flow stays true."""
+        store.apply([flow("f")])
+        version = record_of(store, "f", TIMED).version
+
+        def write(writer: int) -> None:
+            for at in range(writer, 400, _THREADS):
+                new = AddSegments("f", 0, [segment(at, at + 1)], at)
+                store.apply([Expect(TIMED, "f", version), new])
+
+        at_once([lambda writer=writer: write(writer) for writer in range(_THREADS)])  # type: ignore[misc]
+        assert 400 == len(all_segments(store, "f"))
+        assert 399 == record_of(store, "f", TIMED).touched
+
+    def test_one_failing_apply_hurts_no_other(self, store: MetadataStore) -> None:
+        """Where a store commits in groups, one caller's conflict is that caller's alone."""
+
+        def write(writer: int) -> None:
+            for round_ in range(ROUNDS):
+                good = put(f"{writer}-{round_}")
+                if writer % 2:
+                    store.apply([good])
+                    continue
+                try:
+                    store.apply([good, Expect(THING, "nowhere", 1)])
+                except ConflictError:
+                    continue
+                raise AssertionError("an apply with a failing expectation was made")
+
+        at_once([lambda writer=writer: write(writer) for writer in range(_THREADS)])  # type: ignore[misc]
+        names = [f"{writer}-{round_}" for writer in range(_THREADS) for round_ in range(ROUNDS)]
+        made = {name for name in names if int(name[0]) % 2}
+        assert made == set(store.get(THING, names))
+
+    def test_a_reader_never_sees_half_an_apply(self, store: MetadataStore) -> None:
+        """Two records of one change tell the same story to whoever reads meanwhile."""
+        store.apply([put("a", {"number": 0}), put("b", {"number": 0})])
+        done = threading.Event()
+
+        def write() -> int:
+            for number in range(1, 8 * ROUNDS):
+                store.apply([put("a", {"number": number}), put("b", {"number": number})])
+            done.set()
+            return 0
+
+        def read() -> int:
+            torn = 0
+            while not done.is_set():
+                found = store.get(THING, ["a", "b"])
+                torn += found["a"].fields != found["b"].fields
+            return torn
+
+        assert [0, 0, 0] == at_once([write, read, read])
+
+    def test_a_reader_of_events_misses_none_while_others_write(self, store: MetadataStore) -> None:
+        """Also those that commit late; and of one flow they come in order."""
+        names = [f"writer-{number}" for number in range(_THREADS - 1)]
+        expected = {name: list(range(ROUNDS)) for name in names}
+        writers = [lambda name=name: emit(store, name, ROUNDS) for name in names]
+        total = len(names) * ROUNDS
+        tasks: list[Callable[[], Any]] = [
+            lambda: follow(store, lambda count: count >= total),
+            *writers,
+        ]
+        assert expected == at_once(tasks)[0]
+        store.apply([Forget(store.tip())])
+        assert [] == store.events(None, 10).items
