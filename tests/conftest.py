@@ -56,7 +56,7 @@ def deployment(
     request: pytest.FixtureRequest, deployment_kind: str, tmp_path: Path
 ) -> Iterator[Deployment]:
     """A gateway at work, with fresh stores."""
-    sections: dict[str, object] = {}
+    sections: dict[str, dict[str, object]] = {}
     for marker in reversed(list(request.node.iter_markers("config"))):
         sections |= marker.kwargs
     settings = config(deployment_kind, tmp_path, sections)

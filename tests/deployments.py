@@ -1,6 +1,7 @@
 """Gateways for tests: each with fresh stores, behind one of the ways to reach it."""
 
 import asyncio
+import functools
 import json
 import socket
 import threading
@@ -13,8 +14,9 @@ from unittest import mock
 import msgspec
 import uvicorn
 
-from tams_gateway import asgi, wsgi
+from tams_gateway import asgi, selection, wsgi
 from tams_gateway.assembly import Assembly, assemble
+from tams_gateway.plugin import loader
 from tams_gateway.settings import Settings, load
 from tams_gateway.testing.client import Client, Watch
 from tams_gateway.testing.transports import (
@@ -32,6 +34,9 @@ KINDS: Final = ("wsgi-memory", "asgi-memory", "wsgi-sqlite", "asgi-sqlite", "ngi
 """Ways to reach a gateway, and its stores."""
 
 Table = Mapping[str, Any]
+
+_loaded = functools.cache(loader.load)
+"""Finding a plugin reads the metadata of every installed distribution: once is enough."""
 
 
 class Clock:
@@ -63,11 +68,12 @@ class Deployment:
 def config(kind: str, folder: Path, sections: Mapping[str, Table]) -> Settings:
     """Return settings with two storage backends; `sections` adds to the config or replaces."""
     if kind.endswith("memory"):
-        metadata, main, second = [{"plugin": "memory"}] * 3
+        metadata: Table = {"plugin": "memory"}
+        main = second = metadata
     else:
         metadata = _sqlite(folder / "tams.db")
         main, second = _filesystem(folder / "main"), _filesystem(folder / "second")
-    document = {
+    document: dict[str, Table] = {
         "service": {"name": "Tests", "trusted_proxies": ["127.0.0.1"] * (kind[:5] == "nginx")},
         "metadata": metadata,
         "objects.main": {
@@ -130,7 +136,10 @@ def created(module: Any, settings: Settings) -> tuple[Any, Assembly]:
         assemblies.append(assemble(settings))
         return assemblies[-1]
 
-    with mock.patch.object(module, "assemble", recording):
+    with (
+        mock.patch.object(module, "assemble", recording),
+        mock.patch.object(selection, "load", _loaded),
+    ):
         return module.create(settings), assemblies[0]
 
 
