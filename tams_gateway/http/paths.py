@@ -24,13 +24,16 @@ def routed(target: str, root: str = "") -> str:
     """Return the path of a request target below the base path `root`, in its one spelling.
 
     Non-ASCII bytes of the target stand as Latin-1, as servers give them. Raises `NotFound` for
-    malformed percent-encoding and for what is no UTF-8.
+    malformed percent-encoding, for what is no UTF-8, and for an empty first part, which routing
+    would overlook.
     """
     path = target.partition("?")[0]
     if not path.startswith("/"):
         path = urlsplit(path).path or "/"
     if root and path.startswith(root):
         path = path[len(root) :] or "/"
+    if path.startswith("//"):
+        raise NotFound("path: begins with //")
     if _PLAIN.fullmatch(path):
         return path
     if _MALFORMED.search(path):
@@ -41,8 +44,10 @@ def routed(target: str, root: str = "") -> str:
 def encoded(path: str) -> str:
     """Return the routed path for a decoded one, whose characters stand for bytes (PEP 3333).
 
-    Raises `NotFound` for what is no UTF-8.
+    Raises `NotFound` as `routed` does.
     """
+    if path.startswith("//"):
+        raise NotFound("path: begins with //")
     if _PLAIN.fullmatch(path) and not path.startswith(("/objects/", "/flows/", "/sources/")):
         return path
     found = _ANY_TEXT.fullmatch(path)

@@ -1,11 +1,12 @@
 """The gateway as a WSGI app: Falcon routes and speaks HTTP, the pipeline does the rest."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import falcon
 
-from tams_gateway.domain.errors import Invalid, NotFound, Refusal
+from tams_gateway.domain.errors import Invalid, NotFound, Refusal, TooLarge
 from tams_gateway.http import paths, reception
 from tams_gateway.http.falcon_app import fallback, fill, mount
 from tams_gateway.http.pipeline import Pipeline
@@ -15,6 +16,10 @@ from tams_gateway.operations.messages import Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+_LARGEST_DISCARDED: Final = 2**26
+"""What is read at most of a body that is refused, in bytes."""
 
 
 class _Input(Protocol):
@@ -69,6 +74,9 @@ class WsgiApp:
         if received.refusal is None:
             try:
                 self._attach_body(route, request, environ["wsgi.input"])
+            except TooLarge as refusal:
+                _discard(environ["wsgi.input"], request)
+                route = reception.refusing(route, refusal)
             except Refusal as refusal:
                 route = reception.refusing(route, refusal)
         response = self._pipeline(route, request, received.arrival, received.refusal)
@@ -117,6 +125,20 @@ def _chunks(stream: _Input, length: int | None) -> Iterator[bytes]:
             raise reception.cut_short()
         left = None if left is None else left - len(chunk)
         yield chunk
+
+
+def _discard(stream: _Input, request: Request) -> None:
+    """Take the rest of a refused body in, so that its sender reads the answer, if it ends soon.
+
+    Else the server closes the connection, and the sender may learn no more than that.
+    """
+    left = reception.content_length(request.headers)
+    left = _LARGEST_DISCARDED if left is None else left
+    if left > _LARGEST_DISCARDED:
+        return
+    with suppress(Invalid):
+        while left > 0 and (chunk := _read(stream, min(left, reception.CHUNK))):
+            left -= len(chunk)
 
 
 def _read(stream: _Input, size: int) -> bytes:
