@@ -152,7 +152,12 @@ class Front:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            self._call, lifespan="off", ws="none", log_config=None, proxy_headers=False
+            self._call,
+            interface="asgi3",  # A guess takes a bound method for an app of ASGI 2.
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            proxy_headers=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="front")
