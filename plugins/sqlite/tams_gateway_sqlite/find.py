@@ -117,7 +117,7 @@ def _ids(table: Table, condition: Equal | OneOf | Present | Absent | AtLeast | B
     if table.kind.type_of(condition.field) is not FieldType.SET:
         test = _compare(table.columns[condition.field], condition)
         return Sql(f"SELECT id FROM {table.record} WHERE {test.text}", test.bound)
-    if isinstance(condition, Absent):
+    if isinstance(condition, Absent) or _is_presence(table, condition):
         return Sql("")
     test = _held(condition)
     return Sql(
@@ -134,7 +134,8 @@ def _filter(table: Table, condition: Condition) -> Sql:
     if isinstance(condition, Segmentless):
         touches = _touches(table, ETERNITY.start, ETERNITY.end)
         return Sql(f"NOT {touches.text}", touches.bound)
-    if table.kind.type_of(condition.field) is not FieldType.SET:
+    scalar = table.kind.type_of(condition.field) is not FieldType.SET
+    if scalar or _is_presence(table, condition):
         return _compare(f"+r.{table.columns[condition.field]}", condition)
     absent = isinstance(condition, Absent)
     test = _held(condition)
@@ -143,6 +144,11 @@ def _filter(table: Table, condition: Condition) -> Sql:
         f" WHERE h.field = ? AND h.value {test.text} AND h.id = r.id)",
         (encode(condition.field), *test.bound),
     )
+
+
+def _is_presence(table: Table, condition: Condition) -> bool:
+    """Whether a column of the record tells it, of a declared set as well."""
+    return isinstance(condition, Present | Absent) and condition.field in table.columns
 
 
 def _touches(table: Table, start: int, end: int) -> Sql:

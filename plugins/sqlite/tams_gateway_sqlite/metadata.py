@@ -99,8 +99,7 @@ class SqliteMetadata:
     def tip(self) -> str:
         """Return the cursor behind which only later commits come."""
         with self._reading() as connection:
-            row = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        return str(row[0] if row else 0)
+            return str(connection.execute("SELECT events FROM counter").fetchone()[0])
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes all together or not at all; durable on return."""
@@ -211,9 +210,15 @@ def _with_segments(connection: sqlite3.Connection) -> list[Table]:
 
 
 def _emit(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    last = connection.execute(
+        "UPDATE counter SET events = events + ? RETURNING events", (len(events),)
+    ).fetchone()[0]
     connection.executemany(
-        "INSERT INTO events (type, at_ns, body, fields) VALUES (?, ?, ?, ?)",
-        [(event.type, event.at_ns, event.body, pack(event.fields)) for event in events],
+        "INSERT INTO events (seq, type, at_ns, body, fields) VALUES (?, ?, ?, ?, ?)",
+        [
+            (last - len(events) + number, event.type, event.at_ns, event.body, pack(event.fields))
+            for number, event in enumerate(events, 1)
+        ],
     )
 
 

@@ -83,7 +83,8 @@ def _held(table: Table, fields: Mapping[str, Value]) -> set[tuple[bytes, int | b
     for field, value in fields.items():
         if table.kind.type_of(field) is FieldType.SET and isinstance(value, frozenset):
             name = encode(field)
-            rows.add((name, PRESENT))
+            if field not in table.columns:
+                rows.add((name, PRESENT))
             rows.update((name, encode(one)) for one in value)
     return rows
 
@@ -107,4 +108,6 @@ def _hold(
 
 
 def _stored(value: Value | None) -> object:
+    if isinstance(value, frozenset):
+        return True
     return encode(value) if isinstance(value, str) else value

@@ -1,8 +1,9 @@
 """The tables: those that every database has, and two for each kind of record.
 
 Texts are stored as BLOBs of UTF-8: so lone surrogates and NUL are possible, and the order is by
-code point. A record stands in `record:KIND`, its fields whole as JSON, and the scalar ones again
-in a column each with an index. What sets hold is in `holds:KIND`.
+code point. A record stands in `record:KIND`, its fields whole as JSON, and each declared one again
+in a column: a scalar with an index, of a set only whether it is there. What sets hold is in
+`holds:KIND`.
 """
 
 import json
@@ -17,13 +18,13 @@ APPLICATION: Final = 0x54414D53
 VERSION: Final = 1
 
 PRESENT: Final = 0
-"""Stands in `holds` for the set itself, so that an empty one is seen; no text is equal to it."""
+"""Stands in `holds` for a tag itself, so that an empty one is seen; no text is equal to it."""
 
 TABLES: Final = (
-    "CREATE TABLE counter (version INTEGER NOT NULL)",
-    "INSERT INTO counter VALUES (0)",
+    "CREATE TABLE counter (version INTEGER NOT NULL, events INTEGER NOT NULL)",
+    "INSERT INTO counter VALUES (0, 0)",
     "CREATE TABLE kinds (name BLOB PRIMARY KEY, segments INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL,"
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, type TEXT NOT NULL,"
     " at_ns INTEGER NOT NULL, body BLOB NOT NULL, fields TEXT NOT NULL)",
     "CREATE TABLE segments (flow_id BLOB NOT NULL, life INTEGER NOT NULL,"
     " end_ns INTEGER NOT NULL, start_ns INTEGER NOT NULL, object_id BLOB NOT NULL,"
@@ -74,11 +75,7 @@ class Table:
         name = _identifier(kind.name)
         self.record = f'"record:{name}"'
         self.holds = f'"holds:{name}"'
-        self.columns = {
-            field: f'"field:{_identifier(field)}"'
-            for field, type_ in kind.fields.items()
-            if type_ is not FieldType.SET
-        }
+        self.columns = {field: f'"field:{_identifier(field)}"' for field in kind.fields}
         self._index = f"index:{name}:"
 
     def index(self, field: str) -> str:
@@ -117,6 +114,8 @@ class Table:
             if column not in present:
                 type_ = "BLOB" if self.kind.fields[field] is FieldType.TEXT else "INTEGER"
                 execute(f"ALTER TABLE {self.record} ADD COLUMN {column} {type_}")
+                if self.kind.fields[field] is FieldType.SET:
+                    continue
                 direction = "DESC" if self.descends(field) else "ASC"
                 execute(
                     f"CREATE INDEX {self.index(field)} ON {self.record} ({column}, id {direction})"

@@ -26,7 +26,15 @@ _UP_TO: Final = (
 
 def _segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
     start, end, object_id, body, at, init = row
-    return Segment(start, end, decode(object_id), body, at, None if init is None else decode(init))
+    # Spelled out: a listing does this a thousand times.
+    return Segment(
+        start,
+        end,
+        object_id.decode("utf-8", "surrogatepass"),
+        body,
+        at,
+        None if init is None else decode(init),
+    )
 
 
 def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:

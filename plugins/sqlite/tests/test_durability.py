@@ -115,14 +115,10 @@ def test_every_error_of_sqlite_is_a_store_error_that_names_the_file(path: Path) 
     with sqlite3.connect(path) as connection:
         for table in ("record:kit_thing", "segments", "events", "counter"):
             connection.execute(f'ALTER TABLE "{table}" RENAME TO "{table}-gone"')
-        connection.execute("DELETE FROM sqlite_sequence")
     connection.close()
     for call in CALLS:
-        if call is CALLS[6]:
-            continue
         with pytest.raises(StoreError, match=str(path)):
             call(store)
-    store._connections.writer().execute("DROP TABLE kinds")
     store.close()
 
 
