@@ -30,6 +30,8 @@ def mount(
             if method != OTHER
         }
         app.add_route(template, SimpleNamespace(**responders))
+    # Else an answer without a body would have a content type.
+    app.resp_options.default_media_type = None  # type: ignore[assignment]
     app.add_error_handler((Exception, falcon.HTTPError), respond_error)
 
 

@@ -1,5 +1,6 @@
 """The gateway as a WSGI app: Falcon routes and speaks HTTP, the pipeline does the rest."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -102,16 +103,17 @@ class WsgiApp:
 
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
+    headers = {_name(name): value for name, value in environ.items() if name.startswith("HTTP_")}
     if environ.get("CONTENT_TYPE"):
         headers["content-type"] = environ["CONTENT_TYPE"]
     if environ.get("CONTENT_LENGTH"):
         headers["content-length"] = environ["CONTENT_LENGTH"]
     return headers
+
+
+@functools.lru_cache(maxsize=1024)
+def _name(variable: str) -> str:
+    return variable[5:].replace("_", "-").lower()
 
 
 def _chunks(stream: _Input, length: int | None) -> Iterator[bytes]:

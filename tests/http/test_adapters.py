@@ -1,0 +1,93 @@
+"""What both app types do with bodies and headers, in process."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tams_gateway import asgi, wsgi
+from tams_gateway.domain.errors import Invalid
+from tams_gateway.http.reception import content_length
+from tams_gateway.settings import load
+from tams_gateway.testing.client import Answer
+from tams_gateway.testing.transports import Asgi, Wsgi
+
+FLOW = "/flows/10000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wsgi | Asgi]:
+    """A gateway in memory, with small limits."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        '[metadata]\nplugin = "memory"\n[objects.main]\nplugin = "memory"\n'
+        "[limits]\nbody_bytes = 1000\nheader_bytes = 2000\n"
+    )
+    settings = load(config, {})
+    if request.param == "wsgi":
+        app = wsgi.create(settings)
+        yield Wsgi(app)
+        app.close()
+    else:
+        served = Asgi(asgi.create(settings))
+        yield served
+        served.close()
+
+
+def ask(
+    transport: Wsgi | Asgi,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] = {},
+) -> Answer:
+    return transport.send(method, target, {"content-type": "application/json", **headers}, body)
+
+
+def test_a_body_of_the_limit_is_read_and_a_larger_one_refused(transport: Wsgi | Asgi) -> None:
+    fits = ask(transport, "PUT", f"{FLOW}/label", b'"' + b"x" * 998 + b'"')
+    larger = ask(transport, "PUT", f"{FLOW}/label", b'"' + b"x" * 999 + b'"')
+
+    assert 404 == fits.status
+    assert 413 == larger.status
+
+
+def test_a_header_above_the_limit_is_refused(transport: Wsgi | Asgi) -> None:
+    assert 431 == ask(transport, "GET", "/service", headers={"x-large": "x" * 2000}).status
+    assert 431 == ask(transport, "GET", f"/objects/{'x' * 2000}").status
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "²", "1_0", " 1"])
+def test_a_wrong_content_length_is_refused(length: str) -> None:
+    with pytest.raises(Invalid, match="Content-Length"):
+        content_length({"content-length": length})
+
+
+def test_an_unknown_method_is_refused_with_allow(transport: Wsgi | Asgi) -> None:
+    answer = ask(transport, "BREW", "/flows")
+
+    assert 405 == answer.status
+    assert "GET, HEAD, OPTIONS" == answer.headers["allow"]
+
+
+def test_unknown_paths_are_404_and_their_options_too(transport: Wsgi | Asgi) -> None:
+    for method in ("GET", "POST", "BREW", "OPTIONS"):
+        assert 404 == ask(transport, method, "/nowhere").status
+
+
+def test_a_bodyless_answer_has_no_content_type(transport: Wsgi | Asgi) -> None:
+    answer = ask(transport, "OPTIONS", "/flows")
+
+    assert 204 == answer.status
+    assert "content-type" not in answer.headers
+
+
+def test_importing_an_app_module_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in (wsgi, asgi):
+        with pytest.raises(AttributeError, match="no attribute 'application'"):
+            module.application  # noqa: B018
+
+    assert [] == list(tmp_path.iterdir())

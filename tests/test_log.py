@@ -1,0 +1,31 @@
+"""Logs are JSON lines on standard error, whoever writes them."""
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """
+import logging, structlog
+from tams_gateway import log
+log.configure()
+structlog.get_logger("ours").info("ours", path="/a", value=object)
+structlog.get_logger("ours").debug("unseen")
+try:
+    raise ValueError("reason")
+except ValueError:
+    structlog.get_logger("ours").exception("failed")
+for name in ("uvicorn.error", "gunicorn.error", "_granian"):
+    logging.getLogger(name).info("theirs %s", 1)
+logging.getLogger("uvicorn.access").info("unseen")
+"""
+
+
+def test_every_logger_writes_the_same_shape() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+
+    assert b"" == done.stdout
+    assert ["ours", "failed", *["theirs 1"] * 3] == [line["event"] for line in lines]
+    assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
+    assert "/a" == lines[0]["path"]
+    assert "ValueError: reason" in lines[1]["exception"]
