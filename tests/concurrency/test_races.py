@@ -1,5 +1,6 @@
 """Requests that meet: across threads of one process, and across worker processes."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -202,7 +203,8 @@ def test_a_read_only_switch_is_not_overtaken(client: Client, ingest: Ingest) -> 
     def switch() -> list[Answer]:
         return [client.put(f"{path}/read_only", json=True), client.get(f"{path}/segments")]
 
-    *written, (switched, then) = race([*(partial(write, writer) for writer in range(4)), switch])
+    moves: list[Callable[[], list[Answer]]] = [partial(write, writer) for writer in range(4)]
+    *written, (switched, then) = race([*moves, switch])
 
     assert switched.status == 204
     stored = [answer.status for answers in written for answer in answers]
@@ -228,9 +230,13 @@ def test_listings_are_complete_while_others_insert(client: Client, ingest: Inges
         found = [one["timerange"] for one in client.listed(path, query=query)]
         return found[::-1] if reverse else found
 
-    reads = race(
-        [partial(insert, 1), partial(insert, 2), partial(read, False), partial(read, True)]
-    )
+    moves: list[Callable[[], list[str]]] = [
+        partial(insert, 1),
+        partial(insert, 2),
+        partial(read, False),
+        partial(read, True),
+    ]
+    reads = race(moves)
 
     for found in reads[2:]:
         assert len(found) == len(set(found))
@@ -250,7 +256,8 @@ def test_lists_of_flows_are_complete_while_others_are_made(client: Client, inges
         return [one["id"] for one in client.listed("/flows", query=query)]
 
     orders = ("", "&reverse_order=true", "&sort_by=label", "&sort_by=metadata_updated")
-    reads = race([make, *(partial(read, order) for order in orders)])
+    moves: list[Callable[[], list[str]]] = [partial(read, order) for order in orders]
+    reads = race([make, *moves])
 
     for found in reads[1:]:
         assert len(found) == len(set(found))
