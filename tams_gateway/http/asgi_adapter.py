@@ -83,8 +83,8 @@ class AsgiApp:
         await self._app(dict(scope), receive, send)
 
     def close(self) -> None:
-        """Wait for the requests at work and release what the process holds."""
-        self._threads.shutdown()
+        """Release what the process holds; a thread whose request was cut is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
