@@ -9,6 +9,7 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import flow, profile, segment
+from tams_gateway.testing.waiting import eventually
 from tests.deployments import Clock
 
 Fill = Callable[[Client, int], str]
@@ -48,6 +49,10 @@ def deletion_requests(client: Client, count: int) -> str:
     for _ in range(count):
         path = segments(client, 4)
         assert client.delete(path).status == 202
+    # Their documents change until they are done, and the tests compare whole listings.
+    assert eventually(
+        lambda: {one["status"] for one in client.listed("/flow-delete-requests")} <= {"done"}
+    )
     return "/flow-delete-requests"
 
 
