@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import falcon
 
@@ -32,6 +32,8 @@ def mount(
         app.add_route(template, SimpleNamespace(**responders))
     # Else an answer without a body would have a content type.
     app.resp_options.default_media_type = None  # type: ignore[assignment]
+    # An answer without a body has no content type; Falcon would give it one.
+    app.resp_options.default_media_type = cast(str, None)
     app.add_error_handler((Exception, falcon.HTTPError), respond_error)
 
 
