@@ -1,15 +1,18 @@
 """How `tams-gateway serve` starts, stops and refuses to start, under every server."""
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.servers.nginx import free_port, wait_for_port
 from tests.servers.process import SERVERS, Serve, refused, serving
 
 each_server = pytest.mark.parametrize("server", SERVERS)
@@ -236,3 +239,28 @@ def _end_within(seconds: float, processes: list[int]) -> bool:
     while any(map(_runs, processes)) and time.monotonic() < end:
         time.sleep(0.05)
     return not any(map(_runs, processes))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uvicorn tams_gateway.asgi:app --port {port}",
+        "gunicorn tams_gateway.wsgi:app --threads 8 --bind 127.0.0.1:{port}",
+        "granian --interface wsgi tams_gateway.wsgi:app --port {port}",
+    ],
+)
+def test_the_apps_run_under_a_server_of_ones_own(tmp_path: Path, line: str) -> None:
+    port = free_port()
+    program, *options = line.format(port=port).split()
+    command = [sys.executable, "-m", program, *options]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        wait_for_port(port, process)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/service")
+        assert 200 == connection.getresponse().status
+        connection.close()
+    finally:
+        process.terminate()
+        process.wait(10)
