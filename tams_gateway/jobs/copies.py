@@ -1,6 +1,7 @@
 """Instances of objects: copied to another storage backend, or withdrawn and deleted (R-INS)."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
@@ -74,8 +75,8 @@ def _copy(gateway: Gateway, lease: Lease, media_object: MediaObject, target: Ins
         stat = writer.copy(target.key, media_object.content_type, reader, place)
         if stat is not None:
             return stat
-    chunks = _kept(reader.read(place), lease)
-    stat = writer.write(target.key, media_object.content_type, chunks)
+    with closing(reader.read(place)) as chunks:
+        stat = writer.write(target.key, media_object.content_type, _kept(chunks, lease))
     if media_object.sha256 not in (None, stat.sha256):
         raise StoreError(f"the copy of {media_object.id!r} differs from what was uploaded")
     return stat

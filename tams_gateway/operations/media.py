@@ -7,7 +7,6 @@ import random
 import re
 import time
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -24,7 +23,7 @@ from tams_gateway.operations.params import Params
 from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.errors import ConflictError, MissingError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.objects import Place, Stat
+from tams_gateway.storage.objects import Chunks, Place, Stat
 
 _TRIES: Final = 100
 """How often a record is swapped anew when other uploads of the object are faster."""
@@ -185,7 +184,7 @@ def _record(gateway: Gateway, target: _Target, stat: Stat) -> str | None:
     raise ConflictError(f"too many uploads of object {stored.object.id!r} at once")
 
 
-def _read(target: _Target, place: Place, part: media_ranges.Slice | None) -> Iterable[bytes]:
+def _read(target: _Target, place: Place, part: media_ranges.Slice | None) -> Chunks:
     store = target.backend.store
     return store.read(place) if part is None else store.read(place, part.first, part.last)
 

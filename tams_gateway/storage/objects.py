@@ -8,6 +8,13 @@ import msgspec
 from tams_gateway.storage.metadata import Health
 
 
+class Chunks(Iterator[bytes], Protocol):
+    """Bytes in pieces, as a generator gives them; whoever asked for them closes them."""
+
+    def close(self) -> None:
+        """Release what is held, whether or not all was read."""
+
+
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where bytes are: the key made at allocation, and the version where the store keeps them.
 
@@ -76,11 +83,11 @@ class ObjectStore(Protocol):
     def stat(self, place: Place) -> Stat:
         """Return what is known of the bytes."""
 
-    def read(self, place: Place, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    def read(self, place: Place, first: int = 0, last: int | None = None) -> Chunks:
         """Return the bytes from offset `first` to `last` inclusive (None: to the end) in chunks.
 
-        Raises `MissingError` at the call, not at the first chunk. The caller closes the iterator
-        if it has a `close`. An offset behind the end yields nothing.
+        Raises `MissingError` at the call, not at the first chunk. The caller closes the chunks.
+        An offset behind the end yields nothing.
         """
 
     def write(self, key: str, content_type: str, chunks: Iterable[bytes]) -> Stat:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Barrier
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -94,7 +94,7 @@ class ObjectStoreContract:
         """Closing the iterator releases what it holds, and the bytes stay."""
         place = Place(KEY, store.write(KEY, TYPE, [LONGER]).version)
         for begin in (False, True):
-            chunks: Any = store.read(place)
+            chunks = store.read(place)
             with closing(chunks):
                 if begin:
                     assert LONGER.startswith(next(chunks))

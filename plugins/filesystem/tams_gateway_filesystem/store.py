@@ -13,7 +13,7 @@ from typing import Final
 from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.metadata import Health
-from tams_gateway.storage.objects import Place, Product, Stat, Upload, Url
+from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
 from tams_gateway_filesystem import directories
 from tams_gateway_filesystem.layout import Layout, new_version, version_of
 from tams_gateway_filesystem.temporary import TemporaryFile, sweep
@@ -71,7 +71,7 @@ class FilesystemObjects:
             path = self._layout.find(place)
             return Stat(path.lstat().st_size, version_of(path))
 
-    def read(self, place: Place, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    def read(self, place: Place, first: int = 0, last: int | None = None) -> Chunks:
         """Open the file and return its bytes in chunks."""
         with self._finding(place):
             path = self._layout.find(place)

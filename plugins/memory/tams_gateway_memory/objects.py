@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.metadata import Health
-from tams_gateway.storage.objects import Place, Product, Stat, Upload, Url
+from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
 
 CHUNK: Final = 256 * 1024
 """The size of the chunks that are read, in bytes."""
@@ -47,7 +47,7 @@ class MemoryObjects:
         """Return all that is known of the bytes."""
         return self._find(place).stat
 
-    def read(self, place: Place, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    def read(self, place: Place, first: int = 0, last: int | None = None) -> Chunks:
         """Return the bytes in chunks."""
         data = self._find(place).data
         end = len(data) if last is None else min(len(data), last + 1)
