@@ -111,5 +111,6 @@ def _escape(object_id: str) -> str:
             text = f"=2E{text[1:]}"
     if len(text) > _LONGEST:
         digest = hashlib.sha256(object_id.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{text[:64]}={digest}"
+        # No escape makes a "~", so a hashed id is never the plain text of another.
+        return f"{text[:64]}~{digest}"
     return text

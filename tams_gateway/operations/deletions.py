@@ -24,7 +24,7 @@ from tams_gateway.operations.params import Params
 from tams_gateway.operations.releases import release
 from tams_gateway.storage.changes import ABSENT, Change, Delete, DropSegments, Put
 from tams_gateway.storage.errors import ConflictError
-from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery
+from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery, Sort
 from tams_gateway.storage.records import Record, Segment, Value
 
 _STEP = 1000
@@ -54,12 +54,20 @@ def put_task(task: DeletionTask, due_ns: int | None, expect: int) -> Put:
     return Put(DELETION_REQUEST, task.document.id, body, fields, expect)
 
 
-def next_life(gateway: Gateway, flow_id: str) -> int:
-    """Return the life of a new flow of this id: behind those whose segments are still going."""
-    where = (Equal("flow_id", flow_id), Present("life"))
-    going = gateway.metadata.find(Query(DELETION_REQUEST, where, limit=1000)).items
-    lives = [record.fields["life"] for record in going]
-    return max((life + 1 for life in lives if isinstance(life, int)), default=0)
+def new_life(gateway: Gateway, flow_id: str, now_ns: int) -> int:
+    """Return the life of a new flow of this id: one that no earlier flow of the id had.
+
+    It is the time, so that a flow which came and went meanwhile had another, and above those
+    whose segments are still going, should the clock have been set back.
+    """
+    query = Query(
+        DELETION_REQUEST,
+        (Equal("flow_id", flow_id), Present("life")),
+        Sort("life", descending=True),
+        limit=1,
+    )
+    going = [record.fields["life"] for record in gateway.metadata.find(query).items]
+    return max([now_ns, *(life + 1 for life in going if isinstance(life, int))])
 
 
 def delete_flow(gateway: Gateway, request: Request) -> Response:

@@ -11,7 +11,7 @@ from tams_gateway.domain.flow import STATUSES, Flow, FlowPut, parse_put
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.timerange import TimeRange
 from tams_gateway.operations import relations
-from tams_gateway.operations.deletions import next_life
+from tams_gateway.operations.deletions import new_life
 from tams_gateway.operations.documents import extent_timerange, flow_document, shown_flow
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.filters import collected_by, equal, tags
@@ -104,7 +104,8 @@ def put_flow(gateway: Gateway, request: Request) -> Response:
     flow = _described(gateway, sent, stored)
     if stored is not None:
         _check_correction(gateway, stored, flow)
-    relations.put_flow(edit, flow, next_life(gateway, flow_id) if stored is None else 0)
+    life = new_life(gateway, flow_id, edit.now_ns) if stored is None else stored.life
+    relations.put_flow(edit, flow, life)
     edit.commit()
     if stored is not None:
         return Response(status=204)

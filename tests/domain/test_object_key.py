@@ -24,7 +24,7 @@ def _key(object_id: str, prefix: str = "") -> str:
 def test_a_key_is_safe_whatever_the_id(object_id: str) -> None:
     key = _key(object_id)
 
-    assert re.fullmatch(r"2023/11/14/[A-Za-z0-9._=-]+\.ts", key)
+    assert re.fullmatch(r"2023/11/14/[A-Za-z0-9._=~-]+\.ts", key)
     assert not {"", ".", ".."} & set(key.split("/"))
 
 
@@ -37,6 +37,16 @@ def test_a_very_long_id_is_hashed_into_a_short_key() -> None:
     long = "x" * 2000
     assert len(_key(long)) < 255
     assert _key(long) != _key(long + "x")
+
+
+@given(st.text(min_size=201, max_size=230))
+def test_an_id_that_spells_the_key_of_a_hashed_one_gets_another(long: str) -> None:
+    key = _key(long)
+    stem = key.removeprefix("2023/11/14/").removesuffix(".ts").rstrip("=")
+    spelt = re.sub("=([0-9A-F]{2})", lambda escape: chr(int(escape[1], 16)), stem)
+
+    assert _key(stem) != key
+    assert _key(spelt) != key
 
 
 def test_an_id_of_our_own_is_its_file_name() -> None:

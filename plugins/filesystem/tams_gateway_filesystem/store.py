@@ -33,6 +33,9 @@ _REMEDIES: Final = {
     errno.EIO: "look for faults of its disk in the log of the system",
 }
 
+_SWEPT_EVERY: Final = 60.0
+"""Seconds between looks for the uploads of dead writers."""
+
 
 class FilesystemObjects:
     """Keeps bytes below a directory that several processes may share.
@@ -49,9 +52,11 @@ class FilesystemObjects:
         self._uploads = self._root / _TEMPORARY
         self._layout = Layout(self._root)
         self._durable = durable
+        self._now = now
+        self._swept = 0.0
         with self._failures():
             directories.make_root(self._uploads, durable=durable)
-            sweep(self._uploads, now())
+            self._sweep()
 
     def describe(self) -> Product:
         """Return what the storage-backend document says of a file system."""
@@ -88,6 +93,7 @@ class FilesystemObjects:
         digest, size = hashlib.sha256(), 0
         # Errors of `chunks` pass through, also those of its socket: only our own are wrapped.
         with self._failures():
+            self._sweep()
             file = TemporaryFile(self._uploads)
         try:
             for chunk in chunks:
@@ -101,6 +107,13 @@ class FilesystemObjects:
             with self._failures():
                 file.close()
         return Stat(size, version, digest.hexdigest(), content_type)
+
+    def _sweep(self) -> None:
+        """Remove what dead writers left, now and then: a restart may come too soon for that."""
+        now = self._now()
+        if not 0 <= now - self._swept < _SWEPT_EVERY:
+            self._swept = now
+            sweep(self._uploads, now)
 
     def delete(self, places: Sequence[Place]) -> Mapping[Place, str]:
         """Remove the files, and the directories that they leave empty."""
