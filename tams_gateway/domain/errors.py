@@ -75,6 +75,13 @@ class Immutable(Refusal):
     type = "immutable"
 
 
+class LengthRequired(Refusal):
+    """An upload without a length, under a server that cannot tell a cut one (411)."""
+
+    status = 411
+    type = "length_required"
+
+
 class TooLarge(Refusal):
     """The body is larger than the limit (413)."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import falcon
 
-from tams_gateway.domain.errors import Invalid, NotFound, Refusal, TooLarge
+from tams_gateway.domain.errors import Invalid, LengthRequired, NotFound, Refusal, TooLarge
 from tams_gateway.http import paths, reception
 from tams_gateway.http.falcon_app import fallback, fill, mount
 from tams_gateway.http.pipeline import Pipeline
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _LARGEST_DISCARDED: Final = 2**26
 """What is read at most of a body that is refused, in bytes."""
+
+
+_BLIND = "Granian"
+"""The server that ends a chunked body which was cut as if it were whole."""
 
 
 class _Input(Protocol):
@@ -74,7 +78,7 @@ class WsgiApp:
         )
         if received.refusal is None:
             try:
-                self._attach_body(route, request, environ["wsgi.input"])
+                self._attach_body(route, request, environ)
             except TooLarge as refusal:
                 _discard(environ["wsgi.input"], request)
                 route = reception.refusing(route, refusal)
@@ -84,9 +88,12 @@ class WsgiApp:
         fill(resp, response)
         resp.stream = response.stream
 
-    def _attach_body(self, route: Route, request: Request, stream: _Input) -> None:
+    def _attach_body(self, route: Route, request: Request, environ: "WSGIEnvironment") -> None:
+        stream: _Input = environ["wsgi.input"]
         length = reception.content_length(request.headers)
         if route.streams:
+            if length is None and environ.get("SERVER_SOFTWARE") == _BLIND:
+                raise LengthRequired("Content-Length: is required for uploads under granian")
             request.stream = _chunks(stream, length)
         elif length != 0:
             limit = self._pipeline.limits.body_bytes

@@ -95,6 +95,22 @@ def test_an_upload_that_is_cut_leaves_nothing(tmp_path: Path, server: str) -> No
         assert 0 == sum(one.stat().st_size for one in files)
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_chunked_upload_is_stored_where_a_cut_one_can_be_told(
+    tmp_path: Path, server: str
+) -> None:
+    with serving(tmp_path, "--server", server) as serve:
+        path = _allocate(serve)
+        chunks = iter([b'"whole', b'"'])
+        answer = serve.request("PUT", path, chunks, JSON)
+
+        if server == "granian":
+            assert (411, "length_required") == (answer.status, json.loads(answer.body)["type"])
+        else:
+            assert 200 == answer.status
+            assert b'"whole"' == serve.request("GET", _get_url(serve)).body
+
+
 def _allocate(serve: Serve) -> str:
     assert 201 == put_json(serve, FLOW, flow()).status
     body = json.dumps({"object_ids": ["large"], "content_type": "application/json"}).encode()
