@@ -58,7 +58,6 @@ FLOW = Kind(
 OBJECT = Kind(
     "object",
     {
-        "uses": INT,
         "expires": INT,
         "due": INT,
         "size": INT,
@@ -66,10 +65,9 @@ OBJECT = Kind(
         "places": SET,
     },
 )
-"""`uses` counts segments (of an init object: media objects) that refer to it. `expires` is when
-it is to be collected: unset while it is registered and used. `due` is when the runner is to copy
-or delete an instance: unset where all are ready. Nanoseconds since 1970. `places` are
-`storage-id/key` of its controlled instances."""
+"""`expires` is when it is to be collected: unset while it is registered and used. `due` is when the
+runner is to copy or delete an instance: unset where all are ready. Both are nanoseconds since 1970.
+`places` are `storage-id/key` of its controlled instances."""
 
 DELETION_REQUEST = Kind(
     "deletion_request",

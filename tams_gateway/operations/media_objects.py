@@ -41,7 +41,6 @@ def from_record(record: Record) -> Stored:
 def put(media_object: MediaObject, expect: int = ABSENT) -> Put:
     """Return the change that stores the object where that version stands."""
     fields: dict[str, Value] = {
-        "uses": media_object.uses,
         "storage_ids": frozenset(
             one.storage_id for one in media_object.instances if one.storage_id is not None
         ),
