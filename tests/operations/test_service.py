@@ -107,3 +107,11 @@ def test_a_broken_service_body_is_refused(client: Client, body: bytes) -> None:
 
     assert client.post("/service", body=body).status == 400
     assert client.get("/service").json == before
+
+
+def test_no_answer_is_compressed(client: Client) -> None:
+    """B19: also where the client would take it."""
+    headers = {"Accept-Encoding": "gzip, br, zstd, deflate"}
+
+    for path in ("/service", "/flows", "/service/storage-backends", "/nowhere"):
+        assert "content-encoding" not in client.get(path, headers=headers).headers
