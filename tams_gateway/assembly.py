@@ -12,6 +12,7 @@ import structlog
 
 from tams_gateway.auth.chain import Chain
 from tams_gateway.config_file import ConfigError
+from tams_gateway.domain.health import Health
 from tams_gateway.events.sink import EventSink
 from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import keys
@@ -20,7 +21,7 @@ from tams_gateway.plugin.provider import Context
 from tams_gateway.selection import Selected, Selection, select
 from tams_gateway.settings import ObjectsSection, Settings
 from tams_gateway.storage.errors import StoreError
-from tams_gateway.storage.metadata import Health, MetadataStore
+from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
 

@@ -13,13 +13,13 @@ from tams_gateway.assembly import Assembly, assemble
 from tams_gateway.auth.principal import ANYBODY
 from tams_gateway.auth.provider import Credentials
 from tams_gateway.config_file import ConfigError
+from tams_gateway.domain.health import Health
 from tams_gateway.operations import keys
 from tams_gateway.plugin import Context, Provider
 from tams_gateway.plugin.loader import Plugin, PluginError
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 from tams_gateway.storage.errors import StoreError
-from tams_gateway.storage.metadata import Health
 from tams_gateway.storage.objects import Product
 
 Load = Callable[[str], Settings]

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from tams_gateway.auth.principal import Principal
-from tams_gateway.storage.metadata import Health
+from tams_gateway.domain.health import Health
 
 
 class Credentials(msgspec.Struct, frozen=True):

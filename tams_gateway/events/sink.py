@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from tams_gateway.domain.health import Health
 from tams_gateway.events.event import Event
-from tams_gateway.storage.metadata import Health
 
 
 class EventSink(Protocol):

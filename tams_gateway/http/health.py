@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.http.routes import ANY, Route
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
-from tams_gateway.storage.metadata import Health
 
 _FRESH: Final = 1.0
 """How long a finding holds, in seconds, so that probes cost the stores little."""

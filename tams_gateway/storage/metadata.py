@@ -5,19 +5,12 @@ from typing import Protocol
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import Change
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
-
-
-class Health(msgspec.Struct, frozen=True):
-    """What a store or provider found in one round trip, for `check` and `/ready`."""
-
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 class Events(msgspec.Struct, frozen=True):

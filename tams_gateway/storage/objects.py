@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from tams_gateway.storage.metadata import Health
+from tams_gateway.domain.health import Health
 
 
 class Chunks(Iterator[bytes], Protocol):

@@ -8,7 +8,7 @@ from tams_gateway.auth.chain import Chain
 from tams_gateway.auth.principal import ANYBODY, Principal, Scope
 from tams_gateway.auth.provider import Credentials, DeniedError
 from tams_gateway.domain.errors import Invalid, Unauthenticated
-from tams_gateway.storage.metadata import Health
+from tams_gateway.domain.health import Health
 
 ALICE = Principal("alice", frozenset({Scope.READ}))
 BOB = Principal("bob", frozenset(Scope))

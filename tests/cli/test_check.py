@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tams_gateway.cli.main import main
-from tams_gateway.storage.metadata import Health
+from tams_gateway.domain.health import Health
 
 MEMORY = "[metadata]\nplugin = 'memory'\n[objects.main]\nplugin = 'memory'\n"
 

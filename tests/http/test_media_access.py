@@ -10,6 +10,7 @@ from tams_gateway_memory.objects import MemoryObjects
 from tams_gateway.auth.chain import Chain
 from tams_gateway.auth.principal import Principal, Scope
 from tams_gateway.auth.provider import Credentials
+from tams_gateway.domain.health import Health
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.http.network import Arrival
 from tams_gateway.http.pipeline import Pipeline
@@ -19,7 +20,6 @@ from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.settings import ServiceSettings
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.metadata import Health
 
 KEY = "clip.ts"
 NAMES = {"reader": {Scope.READ}, "writer": {Scope.WRITE}, "admin": {Scope.ADMIN}}

@@ -13,6 +13,7 @@ from tams_gateway.auth.chain import Chain
 from tams_gateway.auth.principal import Principal, Scope
 from tams_gateway.auth.provider import Credentials, DeniedError
 from tams_gateway.domain.errors import Invalid
+from tams_gateway.domain.health import Health
 from tams_gateway.http import pipeline as module
 from tams_gateway.http.health import Readiness
 from tams_gateway.http.network import Arrival
@@ -23,7 +24,6 @@ from tams_gateway.operations.gateway import Gateway, Limits
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.settings import ServiceSettings
 from tams_gateway.storage.errors import ConflictError, FullError, StoreError
-from tams_gateway.storage.metadata import Health
 
 HERE = Arrival("http://localhost:4010", "localhost:4010", "127.0.0.1")
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from tams_gateway.domain.health import Health
 from tams_gateway.events.event import Event
 from tams_gateway.jobs.deliveries import Deliveries
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.storage.changes import Emit
-from tams_gateway.storage.metadata import Health
 
 
 class Sink:

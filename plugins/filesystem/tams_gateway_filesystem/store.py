@@ -10,9 +10,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.metadata import Health
 from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
 from tams_gateway_filesystem import directories
 from tams_gateway_filesystem.layout import Layout, new_version, version_of

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import (
@@ -21,7 +22,7 @@ from tams_gateway.storage.changes import (
     Put,
 )
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
-from tams_gateway.storage.metadata import Events, Health
+from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
 from tams_gateway_memory.records import Records

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.metadata import Health
 from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
 
 CHUNK: Final = 256 * 1024

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.storage.changes import (
@@ -23,7 +24,7 @@ from tams_gateway.storage.changes import (
     Put,
 )
 from tams_gateway.storage.errors import StoreError
-from tams_gateway.storage.metadata import Events, Health
+from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
 from tams_gateway_sqlite import find, records, segments

@@ -7,8 +7,8 @@ import msgspec
 
 from tams_gateway.auth.principal import Principal, Scope
 from tams_gateway.auth.provider import AuthProvider, Credentials, DeniedError
+from tams_gateway.domain.health import Health
 from tams_gateway.plugin import Context, Provider, Secret, hookimpl
-from tams_gateway.storage.metadata import Health
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

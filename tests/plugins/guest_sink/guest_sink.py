@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.events.event import Event
 from tams_gateway.events.sink import EventSink
 from tams_gateway.plugin import Context, Provider, hookimpl
-from tams_gateway.storage.metadata import Health
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
