@@ -1,18 +1,26 @@
 """Deletions that go on in the background (202), and their requests (R-DEL, R-SEG-36, R-FLW-23)."""
 
 import re
+import threading
 from typing import Any
 
 import pytest
 
+from tams_gateway.storage.errors import StoreError
 from tams_gateway.testing.client import Answer, Client
 from tams_gateway.testing.ingest import Ingest, seconds
 from tams_gateway.testing.samples import UNKNOWN
 from tams_gateway.testing.samples import segment as external
 from tams_gateway.testing.waiting import eventually
-from tests.deployments import Clock
+from tests.deployments import Clock, Deployment
 
 pytestmark = pytest.mark.config(limits={"async_deletion_threshold": 3})
+
+
+@pytest.fixture(autouse=True, params=[4, 1000])
+def step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runner take its way in many steps, and in one."""
+    monkeypatch.setattr("tams_gateway.operations.deletions._STEP", request.param)
 
 
 def ten_seconds(ingest: Ingest, flow_id: str | None = None) -> str:
@@ -186,3 +194,29 @@ def test_an_unknown_request_is_not_found(client: Client, request_id: str) -> Non
     assert client.get(path).status == 404
     assert client.delete(path).status == 405
     assert client.post("/flow-delete-requests", json={}).status == 405
+
+
+def test_a_store_that_fails_shows_in_the_request_until_it_works_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-DEL-01, R-DEL-07, section 5.1: status and error; the runner tries again by itself."""
+    client, metadata = deployment.client, deployment.gateway.metadata
+    flow_id = ten_seconds(Ingest(client))
+    segments = metadata.segments
+
+    def failing(*arguments: Any) -> Any:
+        if threading.current_thread().name == "jobs":
+            raise StoreError("the disk is on fire")
+        return segments(*arguments)
+
+    monkeypatch.setattr(metadata, "segments", failing)
+    answer = client.delete(f"/flows/{flow_id}/segments")
+    location = answer.headers["location"]
+
+    assert eventually(lambda: client.get(location).json["status"] == "error")
+    error = client.get(location).json["error"]
+    assert "on fire" in error["summary"]
+    monkeypatch.undo()
+    deployment.clock.advance(61)
+    assert "error" not in done(client, answer)
+    assert client.get(f"/flows/{flow_id}/segments").json == []

@@ -233,6 +233,18 @@ def test_pages_of_segments_go_on_where_the_last_one_ended(client: Client, ingest
         assert sizes == [4, 4, 1]
 
 
+@pytest.mark.parametrize("limit", ["1001", "99999999999999999999"])
+def test_too_high_a_limit_is_lowered(client: Client, ingest: Ingest, limit: str) -> None:
+    """R-PAGE-01, B14: and the value that was used is told."""
+    flow_id = ten_seconds(ingest)
+
+    answer = client.get(f"/flows/{flow_id}/segments", query={"limit": limit})
+
+    assert answer.status == 200
+    assert len(answer.json) == 10
+    assert answer.headers["x-paging-limit"] == "1000"
+
+
 def test_a_full_last_page_has_no_next(client: Client, ingest: Ingest) -> None:
     """R-PAGE-03, R-PAGE-09: no empty page follows."""
     flow_id = ten_seconds(ingest)
