@@ -315,9 +315,9 @@ def test_deletion_requests_are_sorted_and_shown(client: Client, clock: Clock) ->
         ids.append(client.delete(path).json["id"])
         clock.advance(1)
 
-    listed = client.listed("/flow-delete-requests", query={"sort_by": "created", "limit": 2})
+    listed = client.listed("/flow-delete-requests", query={"sort_by": "created", "limit": "2"})
     assert [one["id"] for one in listed] == ids[::-1]
-    by_expiry = client.get("/flow-delete-requests", query={"sort_by": "expiry", "limit": 4})
+    by_expiry = client.get("/flow-delete-requests", query={"sort_by": "expiry", "limit": "4"})
     assert {one["id"] for one in by_expiry.json} < set(ids)
     backwards = client.listed("/flow-delete-requests?reverse_order=true&limit=2")
     assert [one["id"] for one in backwards] == ids

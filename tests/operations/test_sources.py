@@ -63,7 +63,7 @@ def test_sources_are_not_written_by_clients(client: Client, method: str) -> None
 
 def test_a_source_takes_the_words_of_its_first_flow_once(client: Client) -> None:
     """R-SRC-03: label, description and tags, at its creation, and never again."""
-    words = {"label": "l", "description": "d", "tags": {"a": "b"}}
+    words: dict[str, Any] = {"label": "l", "description": "d", "tags": {"a": "b"}}
     first = put(client, **words)
     put(client, source_id=first["source_id"], label="other", tags={"c": "d"})
     put(client, **{**first, "label": "third"})
