@@ -8,19 +8,19 @@ from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.transports import Http
 from tests.deployments import config, in_process
-from tests.servers.process import serving
+from tests.servers.process import SERVERS, serving
 from tests.spec.official import watches
 
-GATEWAYS = ("wsgi-memory", "asgi-memory", "wsgi-sqlite", "asgi-sqlite", "uvicorn", "gunicorn")
+IN_PROCESS = ("wsgi-memory", "asgi-memory", "wsgi-sqlite", "asgi-sqlite")
 
 
-@pytest.fixture(scope="module", params=GATEWAYS)
+@pytest.fixture(scope="module", params=(*IN_PROCESS, *SERVERS))
 def client(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
     """A client whose every thread has a connection of its own to one of two workers."""
     folder = tmp_path_factory.mktemp(request.param)
-    if "-" in request.param:
+    if request.param in IN_PROCESS:
         settings = config(request.param, folder, {})
         with in_process(request.param, settings, watches()) as deployment:
             yield deployment.client

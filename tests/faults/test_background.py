@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +119,34 @@ def test_a_deleted_flow_stays_gone_after_a_crash(start: Start) -> None:
     assert ingest.timeranges(flow_id) == ["[0:0_1:0)"]
     for segment in (segments[0], segments[-1]):
         assert client.get(f"/objects/{segment['object_id']}").status == 404
+
+
+def test_a_copy_is_finished_after_a_crash(start: Start, tmp_path: Path) -> None:
+    """R-INS-01: the instance that got 201 is there in the end, whole."""
+    config = tmp_path / "gateway.toml"
+    sections = [
+        f'[objects.{name}]\nplugin = "filesystem"\npath = "{name}"\ndefault = {default}\n'
+        for name, default in (("main", "true"), ("second", "false"))
+    ]
+    config.write_text("".join(sections))
+    environment = {"TAMS_GATEWAY_CONFIG": str(config)}
+    server, client = start(environment)
+    ingest = Ingest(client)
+    flow_id = ingest.flow()
+    media_object = ingest.allocate(flow_id)[0]
+    content = os.urandom(2**20) * 16
+    headers = {"content-type": "video/mp2t"}
+    assert client.put(media_object["put_url"]["url"], body=content, headers=headers).status == 200
+    object_id = media_object["object_id"]
+    ingest.register(flow_id, object_id, "[0:0_1:0)")
+    second = ingest.storage_backends()[1]["id"]
+
+    path = f"/objects/{object_id}/instances"
+    assert client.post(path, json={"storage_id": second}).status == 201
+    server.kill()
+
+    _, client = start(environment)
+    query = {"accept_get_urls": "second", "presigned": "true"}
+    shown = Ingest(client).media_object
+    urls = eventually(lambda: shown(object_id, query)["get_urls"], 20)
+    assert [client.get(url["url"]).body == content for url in urls] == [True]

@@ -18,6 +18,7 @@ from tams_gateway.testing.waiting import eventually
 from tests.deployments import in_process
 from tests.faults.conftest import Start
 from tests.faults.writers import Kept, Writer
+from tests.servers.sink import added, with_a_sink
 
 ROUNDS = 10
 WRITERS = 8
@@ -27,11 +28,12 @@ WRITERS = 8
 def test_what_was_acknowledged_survives_ten_kills_during_an_ingest(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3, R-SEG-15, R-STO-12: eight writers at two workers, all processes killed at once."""
+    """Issue 3, R-SEG-15, R-STO-12, R-EVT-05: eight writers, two workers, all killed at once."""
     seed = random.randrange(2**32)
     moments = random.Random(seed)
     shared = [sample_flow() for _ in range(WRITERS // 2)]
-    server, client = start()
+    environment = with_a_sink(tmp_path)
+    server, client = start(environment)
     for document in shared:
         assert client.put(f"/flows/{document['id']}", json=document).status == 201
     writers = [Writer(shared[number // 2], number) for number in range(WRITERS)]
@@ -45,9 +47,11 @@ def test_what_was_acknowledged_survives_ten_kills_during_an_ingest(
             server.kill()
             for one in working:
                 one.result()
-        server, client = start()
+        server, client = start(environment)
         _check_kept(client, writers, seed)
     contents = _check_contents(client, writers)
+    kept = {one.object_id for writer in writers for one in writer.kept}
+    assert eventually(lambda: kept <= _told(tmp_path), 20), f"seed {seed}: an event is lost"
     server.kill()
 
     monkeypatch.chdir(tmp_path)
@@ -60,6 +64,10 @@ def test_what_was_acknowledged_survives_ten_kills_during_an_ingest(
         for document in shared:
             assert deployment.client.delete(f"/flows/{document['id']}").status in (202, 204)
         assert eventually(lambda: not _digests(files), 20), f"seed {seed}"
+
+
+def _told(folder: Path) -> set[str]:
+    return {one["object_id"] for body in added(folder) for one in body["segments"]}
 
 
 def _let_pass(folder: Path, seconds: float) -> None:

@@ -82,5 +82,4 @@ def _allocated(client: Client, flow_id: str) -> dict[str, Any]:
 
 
 def _sent(answer: Answer, status: int) -> None:
-    """Fail on any answer but this; a server that dies may cut one off, and gateways say 5xx."""
     assert answer.status == status, f"{answer.status}: {answer.body[:500]!r}"

@@ -1,8 +1,6 @@
 """60 000 segments in one POST, under each server's own time-outs (issue 3, B23)."""
 
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,16 +11,9 @@ from tams_gateway.testing.samples import segment as external
 from tams_gateway.testing.transports import Http
 from tams_gateway.testing.waiting import eventually
 from tests.servers.process import SERVERS, serving
+from tests.servers.sink import added, with_a_sink
 
 COUNT = 60_000
-GUESTS = Path(__file__).parents[1] / "plugins" / "guest_sink"
-
-
-def with_a_sink(folder: Path) -> Mapping[str, str]:
-    """Return an environment in which a sink records all events in a file of the folder."""
-    config = folder / "gateway.toml"
-    config.write_text(f'[[events]]\nplugin = "guest-sink"\npath = "{folder / "events"}"\n')
-    return {"TAMS_GATEWAY_CONFIG": str(config), "PYTHONPATH": str(GUESTS)}
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -54,18 +45,11 @@ def test_sixty_thousand_segments_go_in_within_ten_seconds(tmp_path: Path, server
         assert document["timerange"] == seconds(0, COUNT)
         last = {"reverse_order": "true", "limit": "1"}
         assert ingest.timeranges(flow_id, last) == [seconds(COUNT - 1, COUNT)]
-        events = tmp_path / "events"
-        assert eventually(lambda: sum(_told(events, flow_id)) >= COUNT, 20)
-        assert _told(events, flow_id) == [1000] * (COUNT // 1000)
+        assert eventually(lambda: sum(_told(tmp_path, flow_id)) >= COUNT, 20)
+        assert _told(tmp_path, flow_id) == [1000] * (COUNT // 1000)
         client.close()
 
 
-def _told(events: Path, flow_id: str) -> list[int]:
-    """Return how many segments each event tells of, in the order of delivery."""
-    lines = events.read_bytes().splitlines(keepends=True)
-    found = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return [
-        len(one["event"]["segments"])
-        for one in found
-        if one["type"] == "flows/segments_added" and one["event"]["flow_id"] == flow_id
-    ]
+def _told(folder: Path, flow_id: str) -> list[int]:
+    """Return how many segments each event of the flow tells of."""
+    return [len(one["segments"]) for one in added(folder) if one["flow_id"] == flow_id]
