@@ -1,7 +1,6 @@
 """Settings and plugins become a gateway: the one place that knows everybody."""
 
 import functools
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -63,7 +62,6 @@ class Assembly:
             for name, one in zip(_names(selection.events), selection.events, strict=True)
         }
         self.opened: Mapping[str, Opened] = opener.opened
-        woken = threading.Event()
         self.gateway = Gateway(
             metadata=metadata,
             backends={backend.id: backend for backend in backends},
@@ -71,9 +69,9 @@ class Assembly:
             service=Service(settings.service.name, settings.service.description),
             now_ns=time.time_ns,
             listening=bool(self.sinks),
-            wake=woken.set,
+            wake=self._wake,
         )
-        self._runner = Runner(self.gateway, self.sinks, woken)
+        self._runner = Runner(self.gateway, self.sinks)
         self._closing = closing.pop_all()
 
     def start(self) -> None:
@@ -83,6 +81,9 @@ class Assembly:
         structlog.get_logger("tams_gateway").info(
             "started", config=self.settings.source, plugins=list(self.opened)
         )
+
+    def _wake(self) -> None:
+        self._runner.wake()
 
     def close(self) -> None:
         """Close all that was opened, the last first; the metadata store goes at the end."""
@@ -106,7 +107,8 @@ class _Opener:
         self.metadata: MetadataStore | None = None
         self.opened: dict[str, Opened] = {}
         self._source = settings.source
-        self._url_lifetime = settings.limits.min_presigned_url_timeout
+        # A little longer than `/service` promises (R-SVC-04, R-URL-10).
+        self._url_lifetime = settings.limits.min_presigned_url_timeout + 60
         self._closing = closing
 
     def open(self, selected: Selected[T], name: str) -> T:

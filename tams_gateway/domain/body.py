@@ -30,6 +30,12 @@ TimestampText: TypeAlias = Annotated[str, msgspec.Meta(pattern=TIMESTAMP_PATTERN
 LooseMime: TypeAlias = Annotated[str, msgspec.Meta(pattern=LOOSE_MIME_PATTERN)]
 Mime: TypeAlias = Annotated[str, msgspec.Meta(pattern=MIME_PATTERN)]
 
+Label: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
+"""A label: page keys and links carry it, so its length is bounded."""
+
+UrlText: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+"""A URL of a client's: a listing repeats it for each segment, so its length is bounded."""
+
 _WORDS = {
     UUID_PATTERN: "a UUID in lower case (versions 1 to 5)",
     TIMERANGE_PATTERN: "a timerange, as in [0:0_10:0)",
@@ -37,6 +43,10 @@ _WORDS = {
     LOOSE_MIME_PATTERN: "a media type, as in video/mp2t",
     MIME_PATTERN: "a media type, as in video/mp2t, without parameters",
 }
+
+
+_SLOW_BYTES = 2**20
+"""The largest body that is looked at a second time, as plain values, which take much memory."""
 
 
 class Body(Generic[T]):
@@ -52,33 +62,24 @@ class Body(Generic[T]):
     def decode(self, body: bytes) -> T:
         """Return the value; raises `Invalid` that names the JSON pointer and the reason."""
         try:
-            return self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            if "got `float`" not in str(error):
-                raise Invalid(_explain(str(error))) from error
-            # JSON Schema counts 5.0 as an integer, msgspec does not: the slow way decides.
-            return self.convert(parse(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from error
-
-    def convert(self, plain: object) -> T:
-        """Return the value of a body that `parse` gave; raises `Invalid` as `decode`."""
-        try:
-            return msgspec.convert(plain, self._shape)
+            return self._decode(body)
         except msgspec.ValidationError as error:
             raise Invalid(_explain(str(error))) from error
         except RecursionError as error:
-            raise _malformed(error) from error
+            raise Invalid.at("", "the JSON is nested too deeply") from error
+        except UnicodeDecodeError as error:
+            raise Invalid.at("", "the JSON is not UTF-8") from error
+        except msgspec.DecodeError as error:
+            raise Invalid.at("", f"this is no JSON document ({error})") from error
 
-
-def parse(body: bytes) -> object:
-    """Return a body as plain values, with integral floats as integers."""
-    try:
-        return _with_integers(msgspec.json.decode(body))
-    except msgspec.ValidationError as error:
-        raise Invalid(_explain(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from error
+    def _decode(self, body: bytes) -> T:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error) or len(body) > _SLOW_BYTES:
+                raise
+        # JSON Schema counts 5.0 as an integer, msgspec does not.
+        return msgspec.convert(_with_integers(msgspec.json.decode(body)), self._shape)
 
 
 def _with_integers(value: object) -> object:
@@ -89,14 +90,6 @@ def _with_integers(value: object) -> object:
     if isinstance(value, list):
         return [_with_integers(item) for item in value]
     return value
-
-
-def _malformed(error: Exception) -> Invalid:
-    if isinstance(error, RecursionError):
-        return Invalid.at("", "the JSON is nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return Invalid.at("", "the JSON is not UTF-8")
-    return Invalid.at("", f"this is no JSON document ({error})")
 
 
 def _explain(message: str) -> str:

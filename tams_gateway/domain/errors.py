@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+_LONGEST = 600
+
 
 class Refusal(Exception):
     """A request that is not carried out.
@@ -16,6 +18,9 @@ class Refusal(Exception):
 
     def __init__(self, summary: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(summary)
+        # It repeats what the client sent, which may be long, and a list may have many refusals.
+        if len(summary) > _LONGEST:
+            summary = f"{summary[: _LONGEST // 2]} ... {summary[-_LONGEST // 2 :]}"
         self.summary = summary
         self.headers = headers or {}
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tams_gateway.domain import technical
-from tams_gateway.domain.body import Body, LooseMime, Natural, TimerangeText, parse
+from tams_gateway.domain.body import Body, Label, LooseMime, Natural, TimerangeText
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import Uuid
 from tams_gateway.domain.tags import Tags, tag_fields
@@ -36,7 +36,7 @@ class _Common(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     id: Uuid
     source_id: Uuid
-    label: str | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
     description: str | UnsetType = UNSET
     created_by: str | UnsetType = UNSET
     updated_by: str | UnsetType = UNSET
@@ -134,6 +134,7 @@ class _Essence(msgspec.Struct):
 
 _sent: Body[_Sent] = Body(_Sent)
 _technical: Body[Technical] = Body(Technical)  # type: ignore[arg-type]
+_given = Body(msgspec.defstruct("_Given", [(name, Raw, UNSET) for name in technical.MEMBERS]))
 _essence = msgspec.json.Decoder(_Essence)
 _KEPT = tuple(name for name in _Common.__struct_fields__)
 
@@ -176,25 +177,24 @@ class _TechnicalDocument(msgspec.Struct):
 
 def parse_put(body: bytes, flow_id: str) -> FlowPut:
     """Read the body of PUT /flows/{flowId}; raises `Invalid` (R-FLW-02, R-PRF-09 to -16)."""
-    plain = parse(body)
-    common = _sent.convert(plain)
-    assert isinstance(plain, dict)
+    common = _sent.decode(body)
     if common.id != flow_id:
         raise Invalid.at("/id", f"is {common.id}, but the path names {flow_id}")
     if isinstance(common.profile_id, UnsetType) or common.profile_id == "":
-        part = _technical.convert(plain)
+        part = _technical.decode(body)
         technical.check(part)
         return FlowPut(common, None, part, common.profile_id == "")
-    _profile_only(plain, common.profile_id)
+    _check_profile_only(body, common.profile_id)
     return FlowPut(common, common.profile_id, None)
 
 
-def _profile_only(plain: dict[str, object], profile_id: str) -> None:
-    """Refuse technical members beside a profile, whose whole point is to give them."""
-    given = [name for name in technical.MEMBERS if name in plain]
-    if given:
-        raise Invalid.at(
-            f"/{given[0]}",
-            f"must not be given beside profile_id {profile_id}, which gives it; "
-            'to unlink the flow send profile_id "" and the whole technical part',
-        )
+def _check_profile_only(body: bytes, profile_id: str) -> None:
+    """Refuse technical members beside a profile, whose whole point is to give them (R-PRF-09)."""
+    given = _given.decode(body)
+    for name in technical.MEMBERS:
+        if getattr(given, name) is not UNSET:
+            raise Invalid.at(
+                f"/{name}",
+                f"must not be given beside profile_id {profile_id}, which gives it; "
+                'to unlink the flow send profile_id "" and the whole technical part',
+            )

@@ -4,6 +4,9 @@ from typing import Literal
 
 import msgspec
 
+MOST_INSTANCES = 32
+"""How many instances an object may have: a listing shows all of them for each segment."""
+
 
 class Instance(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One copy of the bytes.

@@ -5,6 +5,7 @@ Object ids are any text; what could leave the root, or does not fit a key, is es
 
 import hashlib
 import re
+import secrets
 from datetime import UTC, datetime
 from string import Formatter
 
@@ -45,7 +46,6 @@ _ENDINGS = {
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _LONGEST = 200
-_is_uuid_like = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 def ending(content_type: str) -> str:
@@ -58,18 +58,25 @@ def ending(content_type: str) -> str:
     return f".{plain[:12]}" if plain else ".bin"
 
 
-def object_key(template: str, prefix: str, object_id: str, content_type: str, now_ns: int) -> str:
+def new_token() -> str:
+    """Return what makes a key unique whose object id may come again: 40 random bits."""
+    return secrets.token_hex(5)
+
+
+def object_key(
+    template: str, prefix: str, object_id: str, content_type: str, now_ns: int, token: str = ""
+) -> str:
     """Return the key of a new object: safe characters only, no empty, `.` or `..` segment.
 
-    An ending that the id already has is not doubled.
+    An ending that the id already has is not doubled. An id that a client chose can be allocated
+    again, and one object can be copied again, but a key never belongs to two: there a token is
+    the folder of the file.
     """
     ext = ending(content_type)
     name = _escape(object_id)
     stem = name.removesuffix(ext) or name
-    # "a" and "a.ts" are two ids but would be one key: one of the two gets a mark. Clients mostly
-    # send ids with an ending, and ids of our own are UUIDs without.
-    if (stem != name) == (_is_uuid_like(stem) is not None):
-        stem += "="
+    if token:
+        stem = f"{token}/{stem}"
     now = datetime.fromtimestamp(now_ns // SECOND, UTC)
     key = template.format(
         prefix=prefix,

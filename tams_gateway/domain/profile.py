@@ -1,12 +1,12 @@
 """Profiles: immutable technical parts that flows are made from (R-PRF)."""
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from tams_gateway.domain import technical
-from tams_gateway.domain.body import Body, parse
+from tams_gateway.domain.body import Body, Label
 from tams_gateway.domain.errors import Invalid
-from tams_gateway.domain.flow import DateTime
+from tams_gateway.domain.flow import DateTime, Flow
 from tams_gateway.domain.identifiers import Uuid
 from tams_gateway.domain.tags import Tags, tag_fields
 from tams_gateway.domain.technical import ProfileTechnical
@@ -14,12 +14,16 @@ from tams_gateway.domain.technical import ProfileTechnical
 
 class _Sent(msgspec.Struct, kw_only=True, frozen=True):
     id: Uuid
-    label: str | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
     description: str | UnsetType = UNSET
     created_by: str | UnsetType = UNSET
     created: DateTime | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     flow_metadata: ProfileTechnical
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    flow_metadata: Raw
 
 
 class Profile(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -46,18 +50,22 @@ class Profile(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
         return fields
 
 
+_NOT_TECHNICAL = tuple(name for name in Flow.__struct_fields__ if name not in technical.MEMBERS)
+"""The members of a flow that a profile cannot give (R-PRF-05)."""
+
 _sent = Body(_Sent)
+_metadata = Body(_Metadata)
+_others = Body(msgspec.defstruct("_Others", [(name, Raw, UNSET) for name in _NOT_TECHNICAL]))
 
 
 def parse_post(body: bytes, profile_id: str, created: str, principal: str | None) -> Profile:
     """Read the body of POST /service/profiles/{profileId}; raises `Invalid` (R-PRF-01 to -05)."""
-    plain = parse(body)
-    sent = _sent.convert(plain)
+    sent = _sent.decode(body)
     if sent.id != profile_id:
         raise Invalid.at("/id", f"is {sent.id}, but the path names {profile_id}")
-    assert isinstance(plain, dict)
-    for name in plain["flow_metadata"]:
-        if name not in technical.MEMBERS:
+    others = _others.decode(bytes(_metadata.decode(body).flow_metadata))
+    for name in _NOT_TECHNICAL:
+        if getattr(others, name) is not UNSET:
             raise Invalid.at(f"/flow_metadata/{name}", "is not a technical property")
     technical.check(sent.flow_metadata, "/flow_metadata")
     return Profile(

@@ -3,7 +3,14 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tams_gateway.domain.body import Body, Integer, TimerangeText, TimestampText
+from tams_gateway.domain.body import (
+    Body,
+    Integer,
+    Label,
+    TimerangeText,
+    TimestampText,
+    UrlText,
+)
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.timerange import (
     Span,
@@ -16,8 +23,8 @@ from tams_gateway.domain.timerange import (
 class PostedUrl(msgspec.Struct, frozen=True):
     """Where an external object can be read: an uncontrolled instance (R-SEG-22)."""
 
-    url: str
-    label: str
+    url: UrlText
+    label: Label
 
 
 class SegmentPost(msgspec.Struct, kw_only=True, frozen=True, gc=False):
@@ -80,10 +87,9 @@ def check(sent: SegmentPost) -> Posted:
     ts_offset = 0
     if not isinstance(sent.ts_offset, UnsetType):
         ts_offset = _nanoseconds("/ts_offset", sent.ts_offset)
-    if not isinstance(sent.last_duration, UnsetType):
-        _nanoseconds("/last_duration", sent.last_duration)
-        if sent.last_duration.startswith("-"):
-            raise Invalid.at("/last_duration", "must not be negative")
+    last_duration = sent.last_duration
+    if last_duration is not UNSET and _nanoseconds("/last_duration", last_duration) < 0:
+        raise Invalid.at("/last_duration", "must not be negative")
     object_timerange = None
     if not isinstance(sent.object_timerange, UnsetType):
         object_timerange = _bounded("/object_timerange", sent.object_timerange)

@@ -20,6 +20,9 @@ CHUNK: Final = 256 * 2**10
 NOWHERE: Final = "*"
 """The path of requests whose target names none; no template matches it."""
 
+_DIGITS: Final = 18
+"""A length of more digits is no length."""
+
 _NOBODY: Final = Arrival("", "", "")
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -74,8 +77,8 @@ def content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("content-length")
     if text is None or "transfer-encoding" in headers:
         return None if "transfer-encoding" in headers else 0
-    if not (text.isascii() and text.isdecimal()):
-        raise Invalid(f"Content-Length: expected a number, got {text!r}")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise Invalid(f"Content-Length: expected a number, got {text[:40]!r}")
     return int(text)
 
 

@@ -50,6 +50,7 @@ def collect(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
 
 def _delete(gateway: Gateway, lease: Lease, log: FilteringBoundLogger, found: list[Stored]) -> None:
     instances = [instance for one in found for instance in one.object.instances]
+    lease.keep()
     failed = delete_bytes(gateway, instances)
     later = gateway.now_ns() + AGAIN_NS
     changes: list[Change] = []

@@ -13,7 +13,7 @@ from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
 from tams_gateway.storage.capabilities import SupportsCopy
-from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.objects import Place, Stat
 from tams_gateway.storage.query import Below, Query, Sort
 
@@ -27,37 +27,61 @@ def settle(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
     due = gateway.metadata.find(query).items
     if not due:
         return False
-    stored = media_objects.from_record(due[0])
-    changed = stored.object
-    failed = False
-    for instance in stored.object.instances:
+    media_object = media_objects.from_record(due[0]).object
+    for instance in media_object.instances:
+        if instance.state == "ready":
+            continue
         try:
-            changed = _settled(gateway, lease, changed, instance)
+            settled = _settled(gateway, lease, media_object, instance)
         except StoreError as error:
-            failed = True
             log.error(
-                "instance_failed", object_id=changed.id, state=instance.state, error=str(error)
+                "instance_failed",
+                object_id=media_object.id,
+                state=instance.state,
+                error=str(error),
             )
-    later = gateway.now_ns() + AGAIN_NS if failed else None
-    put = media_objects.put(replace(changed, due=later), stored.version)
-    gateway.metadata.apply([lease.expected(), put])
+            settled = instance
+        _note(gateway, lease, media_object.id, instance, settled)
     return True
 
 
 def _settled(
     gateway: Gateway, lease: Lease, media_object: MediaObject, instance: Instance
-) -> MediaObject:
-    if instance.state == "ready":
-        return media_object
-    others = tuple(one for one in media_object.instances if one != instance)
+) -> Instance | None:
+    """Return the instance as it is now: ready once it is copied, None once it is deleted."""
     if instance.state == "copying":
         stat = _copy(gateway, lease, media_object, instance)
-        copied = replace(instance, state="ready", version=stat.version)
-        return replace(media_object, instances=(*others, copied))
+        return replace(instance, state="ready", version=stat.version)
     reasons = delete_bytes(gateway, [instance])
     if reasons:
         raise StoreError(reasons[instance.place])
-    return replace(media_object, instances=others)
+    return None
+
+
+def _note(
+    gateway: Gateway, lease: Lease, object_id: str, before: Instance, after: Instance | None
+) -> None:
+    """Put the outcome on the object as it is by now: segments that come and go change it too.
+
+    Where the instance or the object is gone meanwhile, the bytes of a copy go as well.
+    """
+    while True:
+        stored = media_objects.load(gateway, [object_id]).get(object_id)
+        if stored is None or before not in stored.object.instances:
+            delete_bytes(gateway, [before])
+            return
+        others = [one for one in stored.object.instances if one != before]
+        instances = (*others, after) if after is not None else tuple(others)
+        due: int | None = gateway.now_ns() + (AGAIN_NS if after == before else 0)
+        if all(one.state == "ready" for one in instances):
+            due = None
+        changed = replace(stored.object, instances=instances, due=due)
+        lease.keep()
+        try:
+            gateway.metadata.apply([lease.expected(), media_objects.put(changed, stored.version)])
+        except ConflictError:
+            continue
+        return
 
 
 def _copy(gateway: Gateway, lease: Lease, media_object: MediaObject, target: Instance) -> Stat:

@@ -1,4 +1,4 @@
-"""The lease: one process at a time does the jobs, and another takes over when it dies."""
+"""Leases: one process at a time does certain jobs, and another takes over when it dies."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,11 @@ from tams_gateway.storage.changes import ABSENT, Expect, Put
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.metadata import MetadataStore
 
-_ID = "jobs"
 LENGTH_NS = 10 * SECOND
 """How long a lease holds without renewal; a killed holder's is taken over after that."""
+
+_SKEW_NS = 60 * SECOND
+"""How far the clocks of two hosts may differ."""
 
 _RENEWED_AFTER_NS = 3 * SECOND
 
@@ -31,9 +33,10 @@ class Lost(Exception):
 
 
 class Lease:
-    """The claim of this process on the lease; used by the runner's thread alone."""
+    """The claim of this process on the lease of that name; used by one thread alone."""
 
-    def __init__(self, metadata: MetadataStore, now_ns: Callable[[], int]) -> None:
+    def __init__(self, name: str, metadata: MetadataStore, now_ns: Callable[[], int]) -> None:
+        self._name = name
         self._metadata = metadata
         self._now_ns = now_ns
         self._holder = new_uuid()
@@ -45,11 +48,11 @@ class Lease:
         now = self._now_ns()
         if self._version and 0 <= now - self._renewed < _RENEWED_AFTER_NS:
             return True
-        record = self._metadata.get(LEASE, [_ID]).get(_ID)
+        record = self._metadata.get(LEASE, [self._name]).get(self._name)
         if record is not None:
             stored = _decoder.decode(record.body)
             # A lease far in the future was written before the clock was set back.
-            free = not now <= stored.until <= now + LENGTH_NS
+            free = not now <= stored.until <= now + LENGTH_NS + _SKEW_NS
             if stored.holder != self._holder and not free:
                 self._version = ABSENT
                 return False
@@ -62,7 +65,7 @@ class Lease:
 
     def expected(self) -> Expect:
         """Return what every `apply` of a job carries, so that one that slept commits nothing."""
-        return Expect(LEASE, _ID, self._version)
+        return Expect(LEASE, self._name, self._version)
 
     def release(self) -> None:
         """Let another process take over at once."""
@@ -73,8 +76,8 @@ class Lease:
     def _write(self, until: int, expect: int) -> bool:
         body = msgspec.json.encode(_Lease(self._holder, until))
         try:
-            self._metadata.apply([Put(LEASE, _ID, body, {"until": until}, expect)])
-            record = self._metadata.get(LEASE, [_ID])[_ID]
+            self._metadata.apply([Put(LEASE, self._name, body, {"until": until}, expect)])
+            record = self._metadata.get(LEASE, [self._name])[self._name]
         except (ConflictError, KeyError):
             self._version = ABSENT
             return False

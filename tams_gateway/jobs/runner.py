@@ -1,7 +1,7 @@
-"""The runner: background work of this process, done only while it holds the lease."""
+"""The runner: background work of this process, done only while it holds the lease for it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -16,44 +16,47 @@ from tams_gateway.storage.errors import ConflictError, StoreError
 Job = Callable[[Gateway, Lease, FilteringBoundLogger], bool]
 """Does the next piece of work, each `apply` under the lease; returns whether there was any."""
 
-JOBS: tuple[Job, ...] = (
-    deletion.carry_out,
-    collection.collect,
-    copies.settle,
-    deletion.expire,
-)
-
 _POLL = 0.4
 """Seconds between looks for work: a job asked for in any process starts within one second."""
 
 
-class Runner:
-    """One thread that does the jobs, and one for each sink; exactly one process is at work.
+class Worker:
+    """A thread that does certain jobs in turn, while this process holds their lease.
 
-    `woken` is set by operations of this process that leave work behind.
+    `held` is told after each look whether it does.
     """
 
     def __init__(
-        self, gateway: Gateway, sinks: Mapping[str, EventSink], woken: threading.Event
+        self,
+        name: str,
+        jobs: Sequence[Job],
+        gateway: Gateway,
+        held: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        self._jobs = jobs
         self._gateway = gateway
-        self._woken = woken
+        self._held = held
+        self._woken = threading.Event()
         self._stopped = threading.Event()
-        self._lease = Lease(gateway.metadata, gateway.now_ns)
-        self._deliveries = Deliveries(gateway.metadata, sinks)
-        self._thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        self._lease = Lease(name, gateway.metadata, gateway.now_ns)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._log = structlog.get_logger("tams_gateway.jobs")
 
     def start(self) -> None:
         """Begin; called once, in the process that serves."""
         self._thread.start()
-        self._deliveries.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def wake(self) -> None:
+        """Look for work at once."""
+        self._woken.set()
+
+    def stop(self) -> None:
         """Stop after the piece of work in hand, and give the lease back."""
         self._stopped.set()
         self._woken.set()
-        self._deliveries.stop(timeout)
+
+    def join(self, timeout: float) -> None:
+        """Wait until it has stopped, or so many seconds."""
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -61,12 +64,8 @@ class Runner:
         while not self._stopped.is_set():
             try:
                 self.run()
-            except (ConflictError, Lost):
-                continue  # Another process was at the same work: look again.
             except StoreError as error:
                 self._log.error("jobs_wait", error=str(error))
-            except Exception:
-                self._log.exception("job_failed")
             self._woken.wait(_POLL)
             self._woken.clear()
         try:
@@ -79,9 +78,54 @@ class Runner:
         busy = True
         while busy and not self._stopped.is_set():
             holds = self._lease.acquire()
-            self._deliveries.activate(holds)
-            if not holds:
-                return
-            # Each job in turn, so that a long deletion does not hold up a copy.
-            busy = sum(job(self._gateway, self._lease, self._log) for job in JOBS) > 0
-        self._deliveries.wake()
+            self._held(holds)
+            # Each job in turn, so that a long deletion does not hold up a collection.
+            busy = holds and sum(map(self._do, self._jobs)) > 0
+
+    def _do(self, job: Job) -> bool:
+        """Do the next piece of one job; one that fails holds up no other."""
+        try:
+            return job(self._gateway, self._lease, self._log)
+        except (ConflictError, Lost):
+            # Another process was at the same work: look again after a pause.
+            self._log.debug("job_raced")
+        except StoreError as error:
+            self._log.error("jobs_wait", error=str(error))
+        except Exception:
+            self._log.exception("job_failed")
+        return False
+
+
+class Runner:
+    """All the background work of a process, most of it under one lease.
+
+    Copies have a thread and a lease of their own, since one may take minutes, and each sink has a
+    thread.
+    """
+
+    def __init__(self, gateway: Gateway, sinks: Mapping[str, EventSink]) -> None:
+        self._deliveries = Deliveries(gateway.metadata, sinks)
+        jobs = (deletion.carry_out, collection.collect, deletion.expire)
+        self._workers = (
+            Worker("jobs", jobs, gateway, self._deliveries.activate),
+            Worker("copies", (copies.settle,), gateway),
+        )
+
+    def start(self) -> None:
+        """Begin; called once, in the process that serves."""
+        for worker in self._workers:
+            worker.start()
+        self._deliveries.start()
+
+    def wake(self) -> None:
+        """Look for work at once: an operation of this process left some."""
+        for worker in self._workers:
+            worker.wake()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop after the pieces of work in hand, and give the leases back."""
+        for worker in self._workers:
+            worker.stop()
+        self._deliveries.stop(timeout)
+        for worker in self._workers:
+            worker.join(timeout)

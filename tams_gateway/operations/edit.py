@@ -35,6 +35,8 @@ class Edit:
         self._sources_before: dict[str, StoredSource | None] = {}
         self._sources_after: dict[str, StoredSource | None] = {}
         self._held: set[str] = set()
+        self.made: dict[str, bytes] = {}
+        """The documents of the flows that this edit made, once it is committed."""
         self._changes: list[Change] = []
         self._events: list[Event] = []
 
@@ -150,7 +152,9 @@ class Edit:
                 self._note(gone, "flows/deleted", {"flow_id": flow_id}, before.flow)
         elif before is None:
             made = replace(after, flow=self._made(after.flow))
-            yield made.put()
+            put = made.put()
+            self.made[flow_id] = put.body
+            yield put
             self._note(born, "flows/created", {"flow": _raw(made)}, made.flow)
         elif replace(after.flow, collected_by=before.flow.collected_by) != before.flow:
             changed = replace(

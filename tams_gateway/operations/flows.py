@@ -22,6 +22,7 @@ from tams_gateway.operations.listing import chosen_sort, list_records
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.profiles import find_profile
+from tams_gateway.storage.changes import ExpectTouched
 from tams_gateway.storage.query import Condition, Segmentless, Sort, Touches
 from tams_gateway.storage.records import Record
 
@@ -63,13 +64,13 @@ def _touching(timerange: TimeRange | None) -> tuple[Condition, ...]:
 def get_flow(gateway: Gateway, request: Request) -> Response:
     """Return one flow; its timerange only if asked for (R-FLW-17)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
-    shown = None
+    record = flow_record(gateway, flow_id)
+    timerange = None
     if request.query:
         params = Params(request.query)
         within = params.timerange("timerange")
-        shown = params.boolean("include_timerange")
-    record = flow_record(gateway, flow_id)
-    timerange = _timerange(gateway, record, within) if shown else None
+        if params.boolean("include_timerange"):
+            timerange = _timerange(gateway, record, within)
     return Response(body=flow_document(record.body, record.touched, timerange))
 
 
@@ -103,15 +104,14 @@ def put_flow(gateway: Gateway, request: Request) -> Response:
         raise ReadOnly(f"flow {flow_id} is read-only; PUT false to its read_only first")
     flow = _described(gateway, sent, stored)
     if stored is not None:
-        _check_correction(gateway, stored, flow)
+        _check_correction(edit, stored, flow)
     life = new_life(gateway, flow_id, edit.now_ns) if stored is None else stored.life
     relations.put_flow(edit, flow, life)
     edit.commit()
     if stored is not None:
         return Response(status=204)
-    record = flow_record(gateway, flow_id)
     location = f"{request.base}/flows/{flow_id}"
-    return Response(status=201, body=shown_flow(record), headers={"Location": location})
+    return Response(status=201, body=edit.made[flow_id], headers={"Location": location})
 
 
 def _described(gateway: Gateway, sent: FlowPut, stored: StoredFlow | None) -> Flow:
@@ -145,8 +145,11 @@ def _or(sent: str | msgspec.UnsetType, before: str | msgspec.UnsetType) -> str |
     return before if sent is UNSET else sent
 
 
-def _check_correction(gateway: Gateway, stored: StoredFlow, flow: Flow) -> None:
-    """Refuse what segments rely on once there are some (R-FLW-11, R-PRF-14, R-SEG-30)."""
+def _check_correction(edit: Edit, stored: StoredFlow, flow: Flow) -> None:
+    """Refuse what segments rely on once there are some (R-FLW-11, R-PRF-14, R-SEG-30).
+
+    The commit fails if some are added meanwhile.
+    """
     before = stored.flow
     changed = [
         name
@@ -159,5 +162,7 @@ def _check_correction(gateway: Gateway, stored: StoredFlow, flow: Flow) -> None:
         changed.append("essence_parameters/init_segments")
     if flow.profile_id is not UNSET and flow.profile_id != before.profile_id:
         changed.append("profile_id")
-    if changed and gateway.metadata.extent(before.id, stored.life) is not None:
-        raise Invalid.at(f"/{changed[0]}", "cannot change once the flow has segments")
+    if changed:
+        if edit.gateway.metadata.extent(before.id, stored.life) is not None:
+            raise Invalid.at(f"/{changed[0]}", "cannot change once the flow has segments")
+        edit.add(ExpectTouched(FLOW, before.id, stored.touched))

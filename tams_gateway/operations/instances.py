@@ -4,22 +4,23 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from tams_gateway.domain.body import Body
+from tams_gateway.domain.body import Body, Label, UrlText
 from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.identifiers import Uuid
-from tams_gateway.domain.media_object import Instance, MediaObject
-from tams_gateway.domain.object_key import object_key
+from tams_gateway.domain.media_object import MOST_INSTANCES, Instance, MediaObject
+from tams_gateway.domain.object_key import new_token, object_key
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.objects import registered
 from tams_gateway.operations.params import Params
+from tams_gateway.storage.capabilities import SupportsMediaRoutes
 
 
 class _Posted(msgspec.Struct, frozen=True):
     storage_id: Uuid | UnsetType = UNSET
-    url: str | UnsetType = UNSET
-    label: str | UnsetType = UNSET
+    url: UrlText | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
 
 
 _posted = Body(_Posted)
@@ -50,25 +51,38 @@ def _copying(gateway: Gateway, media_object: MediaObject, storage_id: str) -> Me
         raise Invalid.at("/storage_id", f"no storage backend {storage_id}")
     if any(one.storage_id == storage_id for one in media_object.instances):
         raise Invalid.at("/storage_id", "the object has an instance there, or one being deleted")
-    if not any(one.controlled and one.state == "ready" for one in media_object.instances):
+    if not any(_has_bytes(gateway, one) for one in media_object.instances):
         # A server-side fetch of a URL that a client chose is an attack waiting (G-11).
-        raise Invalid.at("/storage_id", "the object has no controlled instance to copy from")
+        raise Invalid.at("/storage_id", "the object has no uploaded instance to copy from")
     now_ns = gateway.now_ns()
     key = object_key(
-        backend.template, backend.prefix, media_object.id, media_object.content_type, now_ns
+        backend.template,
+        backend.prefix,
+        media_object.id,
+        media_object.content_type,
+        now_ns,
+        new_token(),
     )
     instance = Instance(storage_id=storage_id, key=key, state="copying")
     return replace(media_object, instances=(*media_object.instances, instance), due=now_ns)
 
 
+def _has_bytes(gateway: Gateway, instance: Instance) -> bool:
+    """Whether a copy can be made of it: of what the gateway serves, it knows the uploads."""
+    backend = gateway.backends.get(instance.storage_id or "")
+    if backend is None or instance.state != "ready":
+        return False
+    return instance.version is not None or not isinstance(backend.store, SupportsMediaRoutes)
+
+
 def _noted(gateway: Gateway, media_object: MediaObject, url: str, label: str) -> MediaObject:
     """Return the object with an uncontrolled instance; labels are unique (R-INS-03)."""
-    if not url:
-        raise Invalid.at("/url", "must not be empty")
     if any(backend.label == label for backend in gateway.backends.values()):
         raise Invalid.at("/label", f"{label!r} belongs to a storage backend")
     if any(not one.controlled and one.label == label for one in media_object.instances):
         raise Invalid.at("/label", f"the object has an instance {label!r}")
+    if len(media_object.instances) >= MOST_INSTANCES:
+        raise Invalid.at("", f"an object has at most {MOST_INSTANCES} instances")
     return replace(
         media_object, instances=(*media_object.instances, Instance(url=url, label=label))
     )

@@ -1,12 +1,14 @@
 """Objects as clients read them (R-OBJ)."""
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
 
 from tams_gateway.domain.errors import NotFound
 from tams_gateway.domain.media_object import MediaObject
+from tams_gateway.domain.timerange import MAX_NS, MIN_NS
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW
@@ -21,18 +23,18 @@ from tams_gateway.storage.records import Record, Use
 
 class _Place(msgspec.Struct, array_like=True):
     flow_id: str
-    life: int
+    life: Annotated[int, msgspec.Meta(ge=MIN_NS, le=MAX_NS)]
 
 
 def get_object(gateway: Gateway, request: Request) -> Response:
     """Return an object with a page of the flows that refer to it (R-OBJ-01 to -04)."""
+    stored = registered(gateway, request.path["objectId"])
     params = Params(request.query)
     paging = Paging.of(params, gateway.limits)
     wanted = UrlFilter.of(params)
     filters = params.tag_filters("flow_tag")
     place = paging.decode(_Place)
     after = None if place is None else Use(place.flow_id, place.life)
-    stored = registered(gateway, request.path["objectId"])
     flows, last = _references(gateway, stored.object, filters, after, paging.limit)
     next_key = None if last is None else encode_key(_Place(last.flow_id, last.life))
     return Response(

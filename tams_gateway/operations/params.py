@@ -8,11 +8,14 @@ import msgspec
 
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import is_uuid
-from tams_gateway.domain.timerange import TimeRange
+from tams_gateway.domain.timerange import MAX_NS, TimeRange
 from tams_gateway.storage.query import Absent, Condition, OneOf, Present
 from tams_gateway.storage.records import Value
 
 Pair = tuple[str, str]
+
+_MOST_FILTERS = 100
+"""How many tag filters a query may hold: stores make one statement of them."""
 
 
 class TagFilter(msgspec.Struct, frozen=True):
@@ -65,11 +68,14 @@ class Params:
         if value is None:
             return None
         digits = value.removeprefix("-")
-        if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        if not (digits.isascii() and digits.isdigit()):
             raise Invalid.parameter(name, f"{value!r} is no integer")
-        if int(value) < at_least:
-            raise Invalid.parameter(name, f"{value} is below {at_least}")
-        return int(value)
+        # What is longer lies beyond 64 bits, where nothing is.
+        number = int(digits) if len(digits) <= 18 else MAX_NS
+        number = -number if value.startswith("-") else number
+        if number < at_least:
+            raise Invalid.parameter(name, f"{value!r} is below {at_least}")
+        return number
 
     def choice(self, name: str, allowed: Sequence[str]) -> str | None:
         """Return one of the allowed values, None if absent."""
@@ -122,13 +128,16 @@ class Params:
 
     def tag_filters(self, prefix: str = "tag") -> list[TagFilter]:
         """Return the filters of `PREFIX.NAME` and `PREFIX_exists.NAME`, all of which must hold."""
-        return [
+        filters = [
             *(TagFilter(name, tuple(value.split(","))) for name, value in self._named(prefix)),
             *(
                 TagFilter(name, exists=_boolean(f"{prefix}_exists.{name}", value) is True)
                 for name, value in self._named(f"{prefix}_exists")
             ),
         ]
+        if len(filters) > _MOST_FILTERS:
+            raise Invalid.parameter(f"{prefix}.*", f"more than {_MOST_FILTERS} filters")
+        return filters
 
     def _named(self, prefix: str) -> Iterator[Pair]:
         start = f"{prefix}."

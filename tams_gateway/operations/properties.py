@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from tams_gateway.domain.body import Body, Natural
+from tams_gateway.domain.body import Body, Label, Natural
 from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
 from tams_gateway.domain.flow import CollectionItem, Flow
 from tams_gateway.domain.identifiers import path_uuid
@@ -21,6 +21,7 @@ from tams_gateway.operations.messages import Request, Response
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[Gateway, Request], Response]
 
+_label: Body[str] = Body(Label)
 _text = Body(str)
 _flag = Body(bool)
 _natural: Body[int] = Body(Natural)
@@ -138,7 +139,7 @@ def delete_tag(gateway: Gateway, request: Request) -> Response:
 
 
 get_tags = getter("tags")
-get_label, put_label, delete_label = getter("label"), setter("label", _text), remover("label")
+get_label, put_label, delete_label = getter("label"), setter("label", _label), remover("label")
 get_description, put_description, delete_description = (
     getter("description"),
     setter("description", _text),

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.flow import Flow
-from tams_gateway.domain.media_object import Instance, MediaObject
+from tams_gateway.domain.media_object import MOST_INSTANCES, Instance, MediaObject
 from tams_gateway.domain.segment import Posted, PostedUrl
 from tams_gateway.domain.timerange import TimeRange
 
@@ -77,6 +77,8 @@ class Registration:
         _check_part(posted, timerange)
         urls = () if isinstance(sent.get_urls, UnsetType) else sent.get_urls
         instances = (*media_object.instances, *self._uncontrolled(urls))
+        if len(instances) > MOST_INSTANCES:
+            raise Invalid.at("/get_urls", f"an object has at most {MOST_INSTANCES} instances")
         # Last, since it counts a use of the init object: nothing may fail behind it.
         init_object_id = self._init_object(posted)
         return replace(
@@ -162,8 +164,6 @@ class Registration:
                 )
             if one.label in seen:
                 raise Invalid.at(f"/get_urls/{index}/label", f"{one.label!r} is given twice")
-            if not one.url:
-                raise Invalid.at(f"/get_urls/{index}/url", "must not be empty")
             seen.add(one.label)
         return [Instance(url=one.url, label=one.label) for one in urls]
 

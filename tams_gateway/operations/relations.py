@@ -16,6 +16,7 @@ from tams_gateway.domain.source import Source
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import StoredFlow, read_flow
 from tams_gateway.operations.kinds import FLOW
+from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.query import After, Equal, Present, Query, Sort
 
 
@@ -117,9 +118,9 @@ def _refuse_cycle(edit: Edit, flow: Flow, at: str) -> None:
         edit.load_flows(level)
         below: set[str] = set()
         for member_id in level:
+            edit.hold(member_id)
             member = edit.flow(member_id)
-            if member is not None and member.flow.members:
-                edit.hold(member_id)
+            if member is not None:
                 below.update(member.flow.members)
         if flow.id in below:
             raise Invalid.at(at, "a member collects this flow, also indirectly")
@@ -195,7 +196,13 @@ def _collecting_flows(edit: Edit, source_id: str) -> list[StoredFlow]:
 
 
 def _sources_of(edit: Edit, flows: Iterable[Flow]) -> dict[str, str]:
+    """Return the source of each member; one that is gone was read too late: read again."""
     members = [member for flow in flows for member in flow.members]
     edit.load_flows(members)
-    found = ((id_, edit.flow(id_)) for id_ in members)
-    return {id_: one.flow.source_id for id_, one in found if one is not None}
+    sources = {}
+    for member_id in members:
+        member = edit.flow(member_id)
+        if member is None:
+            raise ConflictError(f"flow {member_id} was deleted meanwhile")
+        sources[member_id] = member.flow.source_id
+    return sources

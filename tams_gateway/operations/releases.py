@@ -38,7 +38,7 @@ def _less(
             continue
         unused.append(one)
         if any(instance.controlled for instance in one.object.instances):
-            collected = replace(one.object, uses=0, state="collected", expires=now_ns)
+            collected = replace(one.object, uses=0, state="collected", expires=now_ns, due=None)
             changes.append(media_objects.put(collected, one.version))
         else:
             changes.append(media_objects.delete(one))

@@ -88,7 +88,9 @@ def _add(
     objects = _objects(gateway, posts)
     settled: dict[int, Outcome] = {}
     while True:
-        batch = _Batch(stored.flow, objects, _labels(gateway), gateway.now_ns())
+        # Younger than all that touched the flow, also where the clock was set back.
+        at = max(gateway.now_ns(), (stored.touched or 0) + 1)
+        batch = _Batch(stored.flow, objects, _labels(gateway), at)
         outcomes = [
             settled[index] if index in settled else batch.judge(index, post)
             for index, post in enumerate(posts)
@@ -141,11 +143,11 @@ class _Batch:
     """The segments of one attempt, judged in order against their objects and each other."""
 
     def __init__(
-        self, flow: Flow, objects: dict[str, Stored], labels: frozenset[str], now_ns: int
+        self, flow: Flow, objects: dict[str, Stored], labels: frozenset[str], at: int
     ) -> None:
         known = {object_id: one.object for object_id, one in objects.items()}
         self.registration = Registration(flow, known, labels)
-        self.now_ns = now_ns
+        self.at = at
         self.segments: list[Segment] = []
         self.posted: list[Posted] = []
         self.indexes: list[int] = []
@@ -172,7 +174,7 @@ class _Batch:
                 span.end,
                 post.object_id,
                 body,
-                self.now_ns,
+                self.at,
                 media_object.init_object_id,
             )
         )
@@ -202,7 +204,7 @@ def _commit(
     for object_id, media_object in batch.registration.changed.items():
         known = objects.get(object_id)
         edit.add(media_objects.put(media_object, ABSENT if known is None else known.version))
-    edit.add(AddSegments(stored.flow.id, stored.life, batch.segments, batch.now_ns))
+    edit.add(AddSegments(stored.flow.id, stored.life, batch.segments, batch.at))
     told = batch.segments if gateway.listening else []
     for part in _parts(told, gateway.limits.segments_per_event):
         shown = [Raw(shown_segment(segment)) for segment in part]

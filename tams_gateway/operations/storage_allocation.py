@@ -9,7 +9,7 @@ from tams_gateway.domain.body import Body, Mime
 from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
 from tams_gateway.domain.identifiers import Uuid, new_object_ids, path_uuid
 from tams_gateway.domain.media_object import Instance, MediaObject
-from tams_gateway.domain.object_key import object_key
+from tams_gateway.domain.object_key import new_token, object_key
 from tams_gateway.domain.segment import LONGEST_ID
 from tams_gateway.domain.timerange import SECOND
 from tams_gateway.operations import media_objects
@@ -47,14 +47,17 @@ def post_storage(gateway: Gateway, request: Request) -> Response:
     # The body is optional (R-STO-02).
     posted = _posted.decode(request.body) if request.body else _Posted()
     _check(gateway, posted)
-    backend = _backend(gateway, posted)
     content_type = _content_type(stored, posted)
+    backend = _backend(gateway, posted)
     ids = _ids(gateway, posted, edit.now_ns)
     expires = edit.now_ns + gateway.limits.min_object_timeout * SECOND + _KEPT_LONGER
     presigned = posted.presigned is not False
     shown = []
     for object_id in ids:
-        key = object_key(backend.template, backend.prefix, object_id, content_type, edit.now_ns)
+        token = "" if posted.object_ids is UNSET else new_token()
+        key = object_key(
+            backend.template, backend.prefix, object_id, content_type, edit.now_ns, token
+        )
         instance = Instance(storage_id=backend.id, key=key)
         allocated = MediaObject(
             object_id, content_type, flow_id, instances=(instance,), expires=expires

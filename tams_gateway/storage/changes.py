@@ -45,12 +45,24 @@ class Expect(msgspec.Struct, frozen=True):
     version: int
 
 
+class ExpectTouched(msgspec.Struct, frozen=True):
+    """Change nothing, but fail unless the record is there and was last touched at that time.
+
+    So a change that relies on the segments of a flow meets those who add or drop some. It may
+    stand beside another change of the record.
+    """
+
+    kind: Kind
+    id: str
+    touched: int | None
+
+
 class AddSegments(msgspec.Struct, frozen=True):
     """Add segments to a life of a flow; any order, none overlapping another of this list.
 
-    Raises `OverlapError` if one overlaps a stored one. Sets `touched` of the flow's record to
-    `at` where the record has this life, without a change of its version, and without making
-    several writers of one flow conflict.
+    Raises `OverlapError` if one overlaps a stored one. Moves `touched` of the flow's record on
+    to `at` where the record has this life, also without any segments, but not its version, and
+    without making several writers of one flow conflict.
     """
 
     flow_id: str
@@ -62,7 +74,7 @@ class AddSegments(msgspec.Struct, frozen=True):
 class DropSegments(msgspec.Struct, frozen=True):
     """Remove exactly these segments; one that is gone or differs is a `ConflictError`.
 
-    Sets `touched` as `AddSegments` does.
+    Moves `touched` as `AddSegments` does.
     """
 
     flow_id: str
@@ -83,4 +95,6 @@ class Forget(msgspec.Struct, frozen=True):
     until: str
 
 
-Change: TypeAlias = Put | Delete | Expect | AddSegments | DropSegments | Emit | Forget
+Change: TypeAlias = (
+    Put | Delete | Expect | ExpectTouched | AddSegments | DropSegments | Emit | Forget
+)

@@ -45,8 +45,10 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     `body` is the resource's JSON, ready for a response. `fields` holds what is set, and nothing
     for what is not. `version` is positive, and no earlier state of this id ever had it, also not
-    before a deletion. `touched` is, for a kind with segments, the latest `at` of an
-    `AddSegments` or `DropSegments` of its life, in nanoseconds since 1970, None before the first.
+    before a deletion. `touched` is, for a kind with segments, when an `AddSegments` or
+    `DropSegments` of its life last came, in nanoseconds since 1970, None before the first: its
+    `at` or, should that not be later than `touched`, one nanosecond more than that. So it moves
+    with each of them.
     """
 
     id: str

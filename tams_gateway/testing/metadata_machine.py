@@ -94,7 +94,7 @@ class _Model:
     def _touch(self, flow_id: str, life: int, at: int) -> None:
         if flow_id in self.records and self.records[flow_id][1]["life"] == life:
             body, fields, touched = self.records[flow_id]
-            self.records[flow_id] = (body, fields, at if touched is None else max(at, touched))
+            self.records[flow_id] = (body, fields, at if touched is None else max(at, touched + 1))
 
 
 class _Machine(RuleBasedStateMachine):

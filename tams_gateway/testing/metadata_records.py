@@ -14,6 +14,7 @@ from tams_gateway.storage.changes import (
     DropSegments,
     Emit,
     Expect,
+    ExpectTouched,
     Put,
 )
 from tams_gateway.storage.errors import ConflictError, OverlapError
@@ -55,6 +56,9 @@ _FAILING: Sequence[tuple[str, Change]] = (
     ("delete of a version that is not there", Delete(THING, "nowhere", 1)),
     ("expect of another version", Expect(THING, "there", 10**9)),
     ("expect of absence of one that is there", Expect(THING, "there", ABSENT)),
+    ("expect of another touch", ExpectTouched(TIMED, "f", 6)),
+    ("expect of no touch of one that was touched", ExpectTouched(TIMED, "f", None)),
+    ("expect of a touch of what is not there", ExpectTouched(TIMED, "nowhere", None)),
     ("drop of a segment that is not there", DropSegments("f", 0, [segment(500, 510)], 1)),
     ("drop of a segment that differs", DropSegments("f", 0, [segment(0, 10, "x")], 1)),
     ("drop of one that is there and one that is not", DropSegments("f", 0, row(2), 1)),

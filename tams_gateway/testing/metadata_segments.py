@@ -3,7 +3,7 @@
 import pytest
 
 from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, Span
-from tams_gateway.storage.changes import AddSegments, Delete, DropSegments, Put
+from tams_gateway.storage.changes import AddSegments, Delete, DropSegments, ExpectTouched, Put
 from tams_gateway.storage.errors import OverlapError
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.query import Page, Query, Segmentless, SegmentQuery, Touches, UseQuery
@@ -127,15 +127,17 @@ class SegmentsContract:
         store.apply([AddSegments("f", 0, [segment(0, 10)], 5), flow("f")])
         record = record_of(store, "f", TIMED)
         assert 5 == record.touched
-        store.apply([AddSegments("f", 0, [segment(10, 20)], 6)])
+        store.apply([AddSegments("f", 0, [segment(10, 20)], 6), ExpectTouched(TIMED, "f", 5)])
+        store.apply([AddSegments("f", 0, [], 7), ExpectTouched(TIMED, "f", 6)])
+        assert 7 == record_of(store, "f", TIMED).touched
         store.apply([DropSegments("f", 0, [segment(0, 10)], 8)])
         store.apply(
             [AddSegments("f", 0, [segment(50, 60)], 7), AddSegments("f", 1, [segment(0, 1)], 9)]
         )
         after = record_of(store, "f", TIMED)
-        assert (record.version, 8) == (after.version, after.touched)
+        assert (record.version, 9) == (after.version, after.touched)
         store.apply([Put(TIMED, "f", b"new", {"life": 0, "label": "x"}, record.version)])
-        assert 8 == record_of(store, "f", TIMED).touched
+        assert 9 == record_of(store, "f", TIMED).touched
         store.apply([flow("f", 1)])
         assert record_of(store, "f", TIMED).touched is None
         store.apply([AddSegments("f", 1, [segment(1, 2)], 10)])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tams_gateway.domain.identifiers import new_object_ids
-from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, ending, object_key
+from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, ending, new_token, object_key
 
 _NOW = 1_700_000_000_000_000_000
 _IDS = st.one_of(
@@ -16,8 +16,8 @@ _IDS = st.one_of(
 )
 
 
-def _key(object_id: str, prefix: str = "") -> str:
-    return object_key(DEFAULT_TEMPLATE, prefix, object_id, "video/mp2t", _NOW)
+def _key(object_id: str, prefix: str = "", token: str = "") -> str:
+    return object_key(DEFAULT_TEMPLATE, prefix, object_id, "video/mp2t", _NOW, token)
 
 
 @given(_IDS)
@@ -29,8 +29,19 @@ def test_a_key_is_safe_whatever_the_id(object_id: str) -> None:
 
 
 @given(_IDS, _IDS)
-def test_two_ids_never_share_a_key(one: str, other: str) -> None:
-    assert (one == other) == (_key(one) == _key(other))
+def test_two_ids_never_share_a_key_without_their_ending(one: str, other: str) -> None:
+    same = one.removesuffix(".ts") == other.removesuffix(".ts")
+
+    assert _key(one) != _key(other) or same
+
+
+@given(_IDS)
+def test_an_id_that_comes_again_gets_another_key(object_id: str) -> None:
+    """R-OBJ-11: what was handed out for the former object must not reach the new one."""
+    one, other = (_key(object_id, token=new_token()) for _ in range(2))
+
+    assert one != other
+    assert one.rpartition("/")[2] == other.rpartition("/")[2]
 
 
 def test_a_very_long_id_is_hashed_into_a_short_key() -> None:
@@ -42,7 +53,7 @@ def test_a_very_long_id_is_hashed_into_a_short_key() -> None:
 @given(st.text(min_size=201, max_size=230))
 def test_an_id_that_spells_the_key_of_a_hashed_one_gets_another(long: str) -> None:
     key = _key(long)
-    stem = key.removeprefix("2023/11/14/").removesuffix(".ts").rstrip("=")
+    stem = key.removeprefix("2023/11/14/").removesuffix(".ts")
     spelt = re.sub("=([0-9A-F]{2})", lambda escape: chr(int(escape[1], 16)), stem)
 
     assert _key(stem) != key

@@ -61,7 +61,7 @@ def _backend(id_: str, name: str, default: bool) -> Backend:
 
 @pytest.fixture
 def lease(gateway: Gateway, clock: Clock) -> Lease:
-    lease = Lease(gateway.metadata, clock.now_ns)
+    lease = Lease("jobs", gateway.metadata, clock.now_ns)
     assert lease.acquire()
     return lease
 

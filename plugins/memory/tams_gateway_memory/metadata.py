@@ -18,6 +18,7 @@ from tams_gateway.storage.changes import (
     DropSegments,
     Emit,
     Expect,
+    ExpectTouched,
     Forget,
     Put,
 )
@@ -124,6 +125,10 @@ class MemoryMetadata:
                 self._expect_version(change.kind, change.id, change.expect)
             case Expect():
                 self._expect_version(change.kind, change.id, change.version)
+            case ExpectTouched():
+                record = self._of(change.kind).by_id.get(change.id)
+                if record is None or record.touched != change.touched:
+                    raise ConflictError(f"{change.kind.name} {change.id!r} was touched meanwhile")
             case DropSegments():
                 life = Use(change.flow_id, change.life)
                 if not all(self._timelines.has(life, segment) for segment in change.segments):
@@ -157,7 +162,7 @@ class MemoryMetadata:
                 gone = min(max(_count(change.until) - self._forgotten, 0), len(self._events))
                 del self._events[:gone]
                 self._forgotten += gone
-            case Expect():
+            case Expect() | ExpectTouched():
                 pass
 
     def _put(self, put: Put) -> None:
@@ -173,7 +178,9 @@ class MemoryMetadata:
         for name in self._with_segments:
             record = self._records[name].by_id.get(change.flow_id)
             if record is not None and record.fields.get("life") == change.life:
-                at = max(change.at, record.touched or change.at)
+                at = change.at
+                if record.touched is not None:
+                    at = max(at, record.touched + 1)
                 self._records[name].put(msgspec.structs.replace(record, touched=at))
 
 

@@ -20,6 +20,7 @@ from tams_gateway.storage.changes import (
     DropSegments,
     Emit,
     Expect,
+    ExpectTouched,
     Forget,
     Put,
 )
@@ -32,7 +33,7 @@ from tams_gateway_sqlite.commits import Commits, Work
 from tams_gateway_sqlite.connections import Connections, border, make_directories
 from tams_gateway_sqlite.schema import Table, decode, pack, unpack
 
-_ORDER = (Put, Delete, Expect, DropSegments, AddSegments, Emit, Forget)
+_ORDER = (ExpectTouched, Put, Delete, Expect, DropSegments, AddSegments, Emit, Forget)
 """Conflicts come before overlaps, and records before the segments that touch them."""
 
 
@@ -107,7 +108,7 @@ class SqliteMetadata:
         tables = {
             change.kind.name: self._table(change.kind)
             for change in changes
-            if isinstance(change, Put | Delete | Expect)
+            if isinstance(change, Put | Delete | Expect | ExpectTouched)
         }
         for change in changes:
             if isinstance(change, Forget):
@@ -192,6 +193,8 @@ def _write(
                 records.delete(connection, tables[change.kind.name], change)
             case Expect():
                 records.expect(connection, tables[change.kind.name], change)
+            case ExpectTouched():
+                records.expect_touched(connection, tables[change.kind.name], change)
             case DropSegments():
                 segments.drop(connection, change)
                 segments.touch(connection, _with_segments(connection), change)

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from tams_gateway.storage.changes import ABSENT, ANY, Delete, Expect, Put
+from tams_gateway.storage.changes import ABSENT, ANY, Delete, Expect, ExpectTouched, Put
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.records import FieldType, Kind, Record, Value
 from tams_gateway_sqlite.find import COLUMNS, one_of, record
@@ -62,6 +62,15 @@ def delete(connection: sqlite3.Connection, table: Table, change: Delete) -> None
 def expect(connection: sqlite3.Connection, table: Table, change: Expect) -> None:
     """Raise ConflictError if the record has another version."""
     _expect(connection, table, change.kind, change.id, change.version)
+
+
+def expect_touched(connection: sqlite3.Connection, table: Table, change: ExpectTouched) -> None:
+    """Raise ConflictError if the record is gone or was touched at another time."""
+    row = connection.execute(
+        f"SELECT touched FROM {table.record} WHERE id = ?", (encode(change.id),)
+    ).fetchone()
+    if row is None or row[0] != change.touched:
+        raise ConflictError(f"{change.kind.name} {change.id!r} was touched meanwhile")
 
 
 def _expect(

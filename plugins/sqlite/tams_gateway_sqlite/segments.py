@@ -189,7 +189,7 @@ def touch(
     """Set `touched` of the records that have this life."""
     for table in tables:
         connection.execute(
-            f"UPDATE {table.record} SET touched = max(ifnull(touched, ?), ?)"
+            f"UPDATE {table.record} SET touched = max(ifnull(touched + 1, ?), ?)"
             f" WHERE id = ? AND +{table.columns['life']} = ?",
             (change.at, change.at, encode(change.flow_id), change.life),
         )
