@@ -12,7 +12,8 @@ _TRIES: Final = 100
 def move(source: Path, target: Path) -> None:
     """Move a file into a directory that is made as needed. Raises OSError."""
     for _ in range(_TRIES):
-        with suppress(FileNotFoundError):
+        # A directory that goes between mkdir's two looks at it is told as one that exists.
+        with suppress(FileNotFoundError, FileExistsError):
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
             return
