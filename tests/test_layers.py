@@ -12,8 +12,8 @@ PACKAGE = ROOT / "tams_gateway"
 ALLOWED = {
     "domain": set(),
     "storage": {"domain", "events"},
-    "auth": {"domain", "storage"},
-    "events": {"domain", "storage"},
+    "auth": {"domain"},
+    "events": {"domain"},
     "operations": {"domain", "storage", "auth", "events"},
     "jobs": {"domain", "storage", "auth", "events", "operations"},
     "plugin": {"domain", "storage", "auth", "events", "config_file"},
@@ -21,7 +21,7 @@ ALLOWED = {
 }
 """For each layer, the others that it may import; what is not named here stands above them all.
 
-`storage`, `auth` and `events` are the contracts, of one height; `settings` are plain structs.
+`settings` are plain structs.
 """
 
 CONTRACTS = {"plugin", "domain", "storage", "auth", "events"}
