@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tams_gateway.testing.client import Answer, Headers
 from tests.servers.nginx import free_port
+from tests.spec.official import watches
 
 SERVERS = ("uvicorn", "gunicorn", "granian")
 
@@ -21,13 +23,9 @@ _ENVIRONMENT = {
 }
 
 
-class Answer:
-    """Status, header (names in lower case) and body of a response."""
-
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = response.read()
+def read(response: http.client.HTTPResponse) -> Answer:
+    """Return a response, read to its end."""
+    return Answer(response.status, Headers(response.getheaders()), response.read())
 
 
 class Serve:
@@ -67,10 +65,13 @@ class Serve:
         body: bytes | Iterator[bytes] | None = None,
         headers: Mapping[str, str] = {},
     ) -> Answer:
-        """Send a request on a connection of its own."""
+        """Send a request on a connection of its own; the official document judges the answer."""
         with self.connection() as connection:
             connection.request(method, target, body, dict(headers))
-            return Answer(connection.getresponse())
+            answer = read(connection.getresponse())
+        for watch in watches():
+            watch(method, target, answer)
+        return answer
 
     @contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:

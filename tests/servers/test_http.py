@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.servers.process import SERVERS, Answer, Serve, serving
+from tams_gateway.testing.client import Answer
+from tests.servers.process import SERVERS, Serve, read, serving
 
 CONFIG = """
 [service]
@@ -131,9 +132,9 @@ def test_a_body_above_the_limit_is_refused_and_the_connection_stays_sane(serve: 
     for body in (large, iter([large[:50_000], large[50_000:]])):
         with serve.connection() as connection:
             connection.request("PUT", f"{FLOW}/label", body, headers)
-            answer = Answer(connection.getresponse())
+            answer = read(connection.getresponse())
             connection.request("GET", f"{FLOW}/label")
-            after = Answer(connection.getresponse())
+            after = read(connection.getresponse())
 
         assert 413 == answer.status
         assert "too_large" == json.loads(answer.body)["type"]
@@ -169,11 +170,11 @@ def test_connections_are_kept(serve: Serve) -> None:
     with serve.connection() as connection:
         for _ in range(3):
             connection.request("GET", "/service")
-            assert 200 == Answer(connection.getresponse()).status
+            assert 200 == read(connection.getresponse()).status
             opened = connection.sock
             assert opened is not None
             connection.request("HEAD", "/service")
-            assert 200 == Answer(connection.getresponse()).status
+            assert 200 == read(connection.getresponse()).status
             assert opened is connection.sock
 
 
@@ -298,7 +299,7 @@ def _link(serve: Serve, peer: str, headers: dict[str, str]) -> str:
     with serve.connection() as connection:
         connection.source_address = (peer, 0)
         connection.request("GET", "/flows?limit=1", headers=headers)
-        answer = Answer(connection.getresponse())
+        answer = read(connection.getresponse())
     return answer.headers.get("link", str(answer.status))
 
 
