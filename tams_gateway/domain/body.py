@@ -33,7 +33,7 @@ Mime: TypeAlias = Annotated[str, msgspec.Meta(pattern=MIME_PATTERN)]
 Label: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
 """A label: page keys and links carry it, so its length is bounded."""
 
-UrlText: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+UrlText: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 """A URL of a client's: a listing repeats it for each segment, so its length is bounded."""
 
 _WORDS = {

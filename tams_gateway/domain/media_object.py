@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-MOST_INSTANCES = 32
+MOST_INSTANCES = 16
 """How many instances an object may have: a listing shows all of them for each segment."""
 
 

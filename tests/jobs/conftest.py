@@ -6,30 +6,12 @@ import pytest
 import structlog
 from msgspec.structs import replace
 from tams_gateway_memory.metadata import MemoryMetadata
-from tams_gateway_memory.objects import MemoryObjects
 
 from tams_gateway.domain.media_object import Instance, MediaObject
-from tams_gateway.domain.timerange import SECOND
 from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations import media_objects
-from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
-from tams_gateway.storage.media_urls import MediaUrls
-
-MAIN = "00000000-0000-4000-8000-000000000001"
-SECOND_BACKEND = "00000000-0000-4000-8000-000000000002"
-
-
-class Clock:
-    """Nanoseconds since 1970, moved by hand."""
-
-    def __init__(self) -> None:
-        self.ns = 1_700_000_000 * SECOND
-
-    def now_ns(self) -> int:
-        return self.ns
-
-    def forward(self, seconds: float) -> None:
-        self.ns += int(seconds * SECOND)
+from tams_gateway.operations.gateway import Gateway
+from tests.in_memory import MAIN, Clock, gateway_in_memory
 
 
 @pytest.fixture
@@ -40,23 +22,8 @@ def clock() -> Clock:
 @pytest.fixture
 def gateway(clock: Clock) -> Iterator[Gateway]:
     metadata = MemoryMetadata()
-    yield Gateway(
-        metadata=metadata,
-        backends={
-            MAIN: _backend(MAIN, "main", True),
-            SECOND_BACKEND: _backend(SECOND_BACKEND, "second", False),
-        },
-        limits=Limits(),
-        service=Service(),
-        now_ns=clock.now_ns,
-        listening=True,
-    )
+    yield gateway_in_memory(metadata, clock)
     metadata.close()
-
-
-def _backend(id_: str, name: str, default: bool) -> Backend:
-    store = MemoryObjects(MediaUrls(name, b"k" * 32, 3600, lambda: 0.0))
-    return Backend(id_, name, name, default, {}, store, {"id": id_}, {})
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.storage.errors import ConflictError, MissingError, StoreError
 from tams_gateway.storage.objects import Place
+from tests.in_memory import MAIN, OTHER, Clock
 
-from .conftest import MAIN, SECOND_BACKEND, Clock, keep
+from .conftest import keep
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -84,7 +85,7 @@ def test_a_copy_is_advertised_when_its_bytes_are_there(
     gateway: Gateway, lease: Lease, clock: Clock, log: Log
 ) -> None:
     """R-INS-01."""
-    target = Instance(storage_id=SECOND_BACKEND, key="copy.ts", state="copying")
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
     made = keep(gateway, state="registered", uses=1)
     _add_instance(gateway, made, target, clock)
 
@@ -93,13 +94,13 @@ def test_a_copy_is_advertised_when_its_bytes_are_there(
     instances = media_objects.load(gateway, ["one"])["one"].object.instances
     assert [one.state for one in instances] == ["ready", "ready"]
     copied = Place("copy.ts", instances[1].version)
-    assert b"".join(gateway.backends[SECOND_BACKEND].store.read(copied)) == b"bytes"
+    assert b"".join(gateway.backends[OTHER].store.read(copied)) == b"bytes"
 
 
 def test_a_copy_that_fails_is_tried_again_later(
     gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = Instance(storage_id=SECOND_BACKEND, key="copy.ts", state="copying")
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
     made = keep(gateway, state="registered", uses=1)
     _add_instance(gateway, made, target, clock)
 
@@ -107,7 +108,7 @@ def test_a_copy_that_fails_is_tried_again_later(
         raise StoreError("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(gateway.backends[SECOND_BACKEND].store, "write", refuse)
+        patch.setattr(gateway.backends[OTHER].store, "write", refuse)
         _all(copies.settle, gateway, lease, log)
     instances = media_objects.load(gateway, ["one"])["one"].object.instances
     assert [one.state for one in instances] == ["ready", "copying"]
@@ -115,23 +116,21 @@ def test_a_copy_that_fails_is_tried_again_later(
     clock.forward(61)
     lease.acquire()
     _all(copies.settle, gateway, lease, log)
-    assert _there(gateway, SECOND_BACKEND, "copy.ts")
+    assert _there(gateway, OTHER, "copy.ts")
 
 
 def test_a_withdrawn_instance_loses_its_bytes(
     gateway: Gateway, lease: Lease, clock: Clock, log: Log
 ) -> None:
     """R-INS-07: no more advertised first, then deleted."""
-    stat = gateway.backends[SECOND_BACKEND].store.write("copy.ts", "video/mp2t", [b"bytes"])
-    withdrawn = Instance(
-        storage_id=SECOND_BACKEND, key="copy.ts", version=stat.version, state="withdrawn"
-    )
+    stat = gateway.backends[OTHER].store.write("copy.ts", "video/mp2t", [b"bytes"])
+    withdrawn = Instance(storage_id=OTHER, key="copy.ts", version=stat.version, state="withdrawn")
     made = keep(gateway, state="registered", uses=1)
     _add_instance(gateway, made, withdrawn, clock)
 
     _all(copies.settle, gateway, lease, log)
 
-    assert not _there(gateway, SECOND_BACKEND, "copy.ts")
+    assert not _there(gateway, OTHER, "copy.ts")
     assert [
         one.storage_id for one in media_objects.load(gateway, ["one"])["one"].object.instances
     ] == [MAIN]
@@ -142,3 +141,30 @@ def _add_instance(gateway: Gateway, made: MediaObject, instance: Instance, clock
     changed = replace(made, instances=(*made.instances, instance), due=clock.ns)
     version = media_objects.load(gateway, [made.id])[made.id].version
     gateway.metadata.apply([media_objects.put(changed, version)])
+
+
+def test_a_copy_is_made_once_however_often_its_object_changes(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments that come and go change the object's record while its bytes are copied."""
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+    store = gateway.backends[OTHER].store
+    copies_made = []
+    write = store.write
+
+    def write_while_used(*arguments: object) -> object:
+        stored = media_objects.load(gateway, ["one"])["one"]
+        used = replace(stored.object, uses=stored.object.uses + 1)
+        gateway.metadata.apply([media_objects.put(used, stored.version)])
+        copies_made.append(arguments)
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "write", write_while_used)
+    _all(copies.settle, gateway, lease, log)
+
+    stored = media_objects.load(gateway, ["one"])["one"].object
+    assert 1 == len(copies_made)
+    assert 2 == stored.uses
+    assert ["ready", "ready"] == [one.state for one in stored.instances]

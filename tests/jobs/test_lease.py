@@ -7,8 +7,7 @@ from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import CURSOR
 from tams_gateway.storage.changes import Put
 from tams_gateway.storage.errors import ConflictError
-
-from .conftest import Clock
+from tests.in_memory import Clock
 
 
 def test_one_process_holds_the_lease(gateway: Gateway, lease: Lease, clock: Clock) -> None:
