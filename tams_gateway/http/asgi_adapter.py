@@ -231,7 +231,11 @@ class _Download:
     async def close(self) -> None:
         """Release the source, whether or not it was read to its end."""
         self._gone.cancel()
-        await self._hop(self._chunks.close)
+        try:
+            await self._hop(self._chunks.close)
+        except RuntimeError:
+            # The app was closed, and with it the threads, when the client had the last byte.
+            self._chunks.close()
 
 
 async def _nothing() -> Event:
