@@ -13,7 +13,7 @@ from tams_gateway_sqlite.metadata import SqliteMetadata
 class MetadataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the database is, and what an acknowledged commit survives."""
 
-    path: str
+    path: str = "data/tams.db"
     """The file, relative to the current directory; missing directories are made."""
     durability: Literal["power", "process"] = "power"
     """`power`: a commit survives a power cut. `process`: a killed process, at a higher speed."""
