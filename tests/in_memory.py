@@ -29,18 +29,22 @@ class Clock:
 
 
 class Meddled(MemoryMetadata):
-    """A metadata store in which something happens just before a call, once."""
+    """A metadata store in which something happens once, behind a `find` or before an `apply`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[str, Callable[[], object]] = {}
 
-    def before(self, method: str, act: Callable[[], object]) -> None:
-        self._waiting[method] = act
+    def after_find(self, act: Callable[[], object]) -> None:
+        self._waiting["find"] = act
+
+    def before_apply(self, act: Callable[[], object]) -> None:
+        self._waiting["apply"] = act
 
     def find(self, *arguments: Any) -> Any:
+        found = super().find(*arguments)
         self._act("find")
-        return super().find(*arguments)
+        return found
 
     def apply(self, *arguments: Any) -> None:
         self._act("apply")

@@ -79,7 +79,7 @@ def test_a_new_flow_never_takes_over_segments_that_are_going(
         gone = call(gateway, deletions.delete_flow, {"flowId": document["id"]})
         assert 202 == gone.status
 
-    metadata.before("apply", come_and_go)
+    metadata.before_apply(come_and_go)
     assert 201 == put(gateway, document).status
 
     assert [] == timeranges(gateway, document)
@@ -89,7 +89,7 @@ def test_a_correction_meets_a_first_segment(gateway: Gateway, metadata: Meddled)
     """R-FLW-11, R-SEG-27: the segment that came meanwhile relies on the container."""
     document = flow()
     put(gateway, document)
-    metadata.before("apply", lambda: post(gateway, document, "[0:0_1:0)"))
+    metadata.before_apply(lambda: post(gateway, document, "[0:0_1:0)"))
 
     with pytest.raises(Invalid, match="/container"):
         put(gateway, {**document, "container": "video/mp4"})
@@ -109,7 +109,7 @@ def test_two_collections_do_not_close_a_circle_together(
 
     collect(b, c)
     collect(d, a)
-    metadata.before("apply", lambda: collect(c, d))
+    metadata.before_apply(lambda: collect(c, d))
 
     with pytest.raises(Invalid, match="collects this flow"):
         collect(a, b)
@@ -126,7 +126,7 @@ def test_a_member_of_a_sibling_that_goes_meanwhile_is_read_again(
     call(gateway, properties.put_flow_collection, {"flowId": first["id"]}, items)
     other = flow()
     put(gateway, other)
-    metadata.before("find", lambda: call(gateway, deletions.delete_flow, {"flowId": member["id"]}))
+    metadata.after_find(lambda: call(gateway, deletions.delete_flow, {"flowId": member["id"]}))
 
     path = {"flowId": second["id"]}
     put_other = call(gateway, properties.put_flow_collection, path, [{"id": other["id"]}])
@@ -138,7 +138,7 @@ def test_the_event_of_a_deletion_covers_what_came_last(gateway: Gateway, metadat
     """R-EVT-01, R-EVT-06."""
     document = flow()
     put(gateway, document)
-    metadata.before("apply", lambda: post(gateway, document, "[50:0_60:0)"))
+    metadata.before_apply(lambda: post(gateway, document, "[50:0_60:0)"))
 
     call(gateway, deletions.delete_flow, {"flowId": document["id"]})
 
@@ -157,7 +157,7 @@ def test_nothing_is_told_of_a_flow_behind_its_end(
     assert 202 == call(gateway, deletions.delete_segments, path).status
     lease = Lease("jobs", metadata, clock.now_ns)
     assert lease.acquire()
-    metadata.before("apply", lambda: call(gateway, deletions.delete_flow, path))
+    metadata.before_apply(lambda: call(gateway, deletions.delete_flow, path))
 
     while deletion.carry_out(gateway, lease, structlog.get_logger()):
         pass
@@ -195,7 +195,7 @@ def test_a_flow_that_is_gone_was_deleted_though_the_store_fails_behind_it(
     def fail() -> None:
         raise StoreError("away")
 
-    metadata.before("apply", lambda: metadata.before("apply", fail))
+    metadata.before_apply(lambda: metadata.before_apply(fail))
 
     assert 204 == call(gateway, deletions.delete_flow, {"flowId": document["id"]}).status
     with pytest.raises(Refusal, match="no flow"):
