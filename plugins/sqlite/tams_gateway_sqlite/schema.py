@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from tams_gateway.storage.records import FieldType, Kind, Value
 
 APPLICATION: Final = 0x54414D53
@@ -38,6 +40,9 @@ TABLES: Final = (
 )
 
 
+_decoder = msgspec.json.Decoder(dict[str, int | bool | str | list[str]])
+
+
 def encode(text: str) -> bytes:
     """Return a text as it is stored."""
     return text.encode("utf-8", "surrogatepass")
@@ -50,20 +55,25 @@ def decode(stored: bytes) -> str:
 
 def pack(fields: Mapping[str, Value]) -> str:
     """Return fields as JSON, sets as arrays."""
-    return json.dumps(
-        {
-            name: sorted(value) if isinstance(value, frozenset) else value
-            for name, value in fields.items()
-        },
-        separators=(",", ":"),
-    )
+    plain = {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in fields.items()
+    }
+    try:
+        return msgspec.json.encode(plain).decode()
+    except UnicodeEncodeError:  # A lone surrogate, which only the slower one can write.
+        return json.dumps(plain)
 
 
 def unpack(packed: str) -> dict[str, Value]:
     """Return the fields that `pack` got."""
+    try:
+        plain = _decoder.decode(packed)
+    except msgspec.DecodeError:  # A lone surrogate again.
+        plain = json.loads(packed)
     return {
         name: frozenset(value) if isinstance(value, list) else value
-        for name, value in json.loads(packed).items()
+        for name, value in plain.items()
     }
 
 

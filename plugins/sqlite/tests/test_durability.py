@@ -27,8 +27,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_settings_are_a_path_and_a_durability() -> None:
     settings = tams_metadata_store().settings
-    assert "power" == msgspec.to_builtins(msgspec.convert({"path": "x"}, settings))["durability"]
-    for wrong in ({}, {"path": "x", "durability": "none"}, {"path": "x", "more": 1}):
+    default = msgspec.to_builtins(msgspec.convert({}, settings))
+    assert {"path": "data/tams.db", "durability": "power"} == default
+    for wrong in ({"path": 1}, {"path": "x", "durability": "none"}, {"path": "x", "more": 1}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, settings)
 
