@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from tams_gateway.domain import technical
 from tams_gateway.domain.body import Body, Label, LooseMime, Natural, TimerangeText
-from tams_gateway.domain.errors import Invalid
+from tams_gateway.domain.errors import Invalid, ReadOnly
 from tams_gateway.domain.identifiers import Uuid
 from tams_gateway.domain.tags import Tags, tag_fields
 from tams_gateway.domain.technical import ContainerMapping, Technical
@@ -90,6 +90,11 @@ class Flow(_Common, kw_only=True, frozen=True):
         """The ids of the flows that collect this one."""
         return () if isinstance(self.collected_by, UnsetType) else self.collected_by
 
+    def check_writable(self) -> None:
+        """Raise `ReadOnly` if the flow is (R-FLW-12)."""
+        if self.read_only is True:
+            raise ReadOnly(f"flow {self.id} is read-only; PUT false to its read_only first")
+
     @property
     def uses_init_segments(self) -> bool:
         """Whether every object of the flow has an init object (R-SEG-30)."""
@@ -136,7 +141,7 @@ _sent: Body[_Sent] = Body(_Sent)
 _technical: Body[Technical] = Body(Technical)  # type: ignore[arg-type]
 _given = Body(msgspec.defstruct("_Given", [(name, Raw, UNSET) for name in technical.MEMBERS]))
 _essence = msgspec.json.Decoder(_Essence)
-_KEPT = tuple(name for name in _Common.__struct_fields__)
+_KEPT = _Common.__struct_fields__
 
 
 class FlowPut(msgspec.Struct, frozen=True):

@@ -30,8 +30,6 @@ def mount(
             if method != OTHER
         }
         app.add_route(template, SimpleNamespace(**responders))
-    # Else an answer without a body would have a content type.
-    app.resp_options.default_media_type = None  # type: ignore[assignment]
     # An answer without a body has no content type; Falcon would give it one.
     app.resp_options.default_media_type = cast(str, None)
     app.add_error_handler((Exception, falcon.HTTPError), respond_error)

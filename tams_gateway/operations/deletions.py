@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import DeletionRequest, DeletionTask
-from tams_gateway.domain.errors import NotFound, ReadOnly
 from tams_gateway.domain.identifiers import new_uuid, path_uuid
 from tams_gateway.domain.timerange import EMPTY, ETERNITY, EVERYTHING, SECOND, Span, TimeRange
 from tams_gateway.operations import relations
@@ -99,7 +98,8 @@ def _delete_flow(gateway: Gateway, request: Request, flow_id: str, exactly: bool
     pause is deleted all the same: the event then lacks the last segments, which go as well.
     """
     edit = Edit(gateway, request)
-    stored = _writable(edit, flow_id)
+    stored = edit.existing(flow_id)
+    stored.flow.check_writable()
     if exactly:
         edit.add(ExpectTouched(FLOW, flow_id, stored.touched))
     few = _is_few(gateway, stored)
@@ -122,13 +122,12 @@ def delete_segments(gateway: Gateway, request: Request) -> Response:
     """Delete the segments that a timerange wholly covers (R-SEG-34 to -37)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    if edit.stored(flow_id) is None:
-        raise NotFound(f"no flow {flow_id}")
+    stored = edit.existing(flow_id)
     params = Params(request.query)
     given = params.timerange("timerange")
     timerange = EVERYTHING if given is None else given
     object_id = params.text("object_id")
-    stored = _writable(edit, flow_id)
+    stored.flow.check_writable()
     # A segment can stick out of the timerange at either end: two more than may be deleted.
     limit = gateway.limits.async_deletion_threshold + 3
     found = _touching(gateway, flow_id, stored.life, timerange, object_id, None, limit)
@@ -147,15 +146,6 @@ def delete_segments(gateway: Gateway, request: Request) -> Response:
         edit.commit()
         gateway.wake()
     return Response(status=204)
-
-
-def _writable(edit: Edit, flow_id: str) -> StoredFlow:
-    stored = edit.stored(flow_id)
-    if stored is None:
-        raise NotFound(f"no flow {flow_id}")
-    if stored.flow.read_only is True:
-        raise ReadOnly(f"flow {flow_id} is read-only; PUT false to its read_only first")
-    return stored
 
 
 def _is_few(gateway: Gateway, stored: StoredFlow) -> bool:

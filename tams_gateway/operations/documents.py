@@ -3,7 +3,7 @@
 import msgspec
 
 from tams_gateway.domain.datetimes import date_time
-from tams_gateway.domain.timerange import TimeRange
+from tams_gateway.domain.timerange import EMPTY, TimeRange
 from tams_gateway.storage.records import Record, Segment
 
 
@@ -45,7 +45,7 @@ def extent_timerange(extent: tuple[Segment, Segment] | None) -> TimeRange:
     `()` without segments (R-FLW-18).
     """
     if extent is None:
-        return TimeRange.parse("()")
+        return EMPTY
     first, last = extent
     end = segment_timerange(last)
     return TimeRange(first.start_ns, end.end, True, end.includes_end)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, json
 from msgspec.structs import replace
 
 from tams_gateway.domain.datetimes import date_time
+from tams_gateway.domain.errors import NotFound
 from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import new_uuid
 from tams_gateway.domain.source import Source
@@ -52,6 +53,13 @@ class Edit:
         """Return the flow as it was read."""
         self.load_flows([flow_id])
         return self._before[flow_id]
+
+    def existing(self, flow_id: str) -> StoredFlow:
+        """Return the flow as it was read; raises `NotFound`."""
+        stored = self.stored(flow_id)
+        if stored is None:
+            raise NotFound(f"no flow {flow_id}")
+        return stored
 
     def flow(self, flow_id: str) -> StoredFlow | None:
         """Return the flow as this edit leaves it."""

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tams_gateway.domain import technical
 from tams_gateway.domain.body import MIME_PATTERN
-from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
+from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.flow import STATUSES, Flow, FlowPut, parse_put
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.timerange import TimeRange
@@ -100,8 +100,8 @@ def put_flow(gateway: Gateway, request: Request) -> Response:
     sent = parse_put(request.body, flow_id)
     edit = Edit(gateway, request)
     stored = edit.stored(flow_id)
-    if stored is not None and stored.flow.read_only is True:
-        raise ReadOnly(f"flow {flow_id} is read-only; PUT false to its read_only first")
+    if stored is not None:
+        stored.flow.check_writable()
     flow = _described(gateway, sent, stored)
     if stored is not None:
         _check_correction(edit, stored, flow)

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from tams_gateway.domain.body import Body, Label, Natural
-from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
+from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.flow import CollectionItem, Flow
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.source import Source
@@ -63,8 +63,8 @@ def _store(edit: Edit, owner: Flow | Source, name: str, value: object) -> Respon
 def _writable(owner: Flow | Source, name: str) -> None:
     if isinstance(owner, Source):
         return
-    if owner.read_only is True and name != "read_only":
-        raise ReadOnly(f"flow {owner.id} is read-only; PUT false to its read_only first")
+    if name != "read_only":
+        owner.check_writable()
     if name == "avg_bit_rate" and owner.profile_id:
         raise Invalid(f"avg_bit_rate comes from profile {owner.profile_id}, as all technical data")
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from tams_gateway.domain.datetimes import date_time
-from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly, Refusal
+from tams_gateway.domain.errors import Invalid, Refusal
 from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.segment import (
@@ -41,12 +41,9 @@ def post_segments(gateway: Gateway, request: Request) -> Response:
     """Add segments: 201 if all are stored, 200 with the failed ones of a list (R-SEG-11)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    stored = edit.stored(flow_id)
-    if stored is None:
-        raise NotFound(f"no flow {flow_id}")
+    stored = edit.existing(flow_id)
     sent = parse_post(request.body)
-    if stored.flow.read_only is True:
-        raise ReadOnly(f"flow {flow_id} is read-only; PUT false to its read_only first")
+    stored.flow.check_writable()
     if not stored.flow.container:
         raise Invalid(f"flow {flow_id} has no container, so it has no segments of its own")
     posts = sent if isinstance(sent, list) else [sent]

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tams_gateway.domain.body import Body, Mime
-from tams_gateway.domain.errors import Invalid, NotFound, ReadOnly
+from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import Uuid, new_object_ids, path_uuid
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.domain.object_key import new_token, object_key
@@ -41,9 +41,7 @@ def post_storage(gateway: Gateway, request: Request) -> Response:
     """Allocate objects for a flow: all of them, or none (R-STO-01 to -11)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    stored = edit.stored(flow_id)
-    if stored is None:
-        raise NotFound(f"no flow {flow_id}")
+    stored = edit.existing(flow_id)
     # The body is optional (R-STO-02).
     posted = _posted.decode(request.body) if request.body else _Posted()
     _check(gateway, posted)
@@ -97,8 +95,7 @@ def _backend(gateway: Gateway, posted: _Posted) -> Backend:
 def _content_type(stored: StoredFlow, posted: _Posted) -> str:
     """Return the type of the objects: the flow's container unless the client names another."""
     flow = stored.flow
-    if flow.read_only is True:
-        raise ReadOnly(f"flow {flow.id} is read-only; PUT false to its read_only first")
+    flow.check_writable()
     if isinstance(flow.container, UnsetType):
         raise Invalid(f"flow {flow.id} has no container, so it has no objects of its own")
     return flow.container if isinstance(posted.content_type, UnsetType) else posted.content_type
