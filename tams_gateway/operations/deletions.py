@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import DeletionRequest, DeletionTask
+from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import new_uuid, path_uuid
-from tams_gateway.domain.timerange import EMPTY, ETERNITY, EVERYTHING, SECOND, Span, TimeRange
+from tams_gateway.domain.timerange import EMPTY, EVERYTHING, SECOND, Span, TimeRange
 from tams_gateway.operations import relations
 from tams_gateway.operations.documents import extent_timerange
 from tams_gateway.operations.edit import Edit
@@ -21,6 +22,7 @@ from tams_gateway.operations.kinds import DELETION_REQUEST, FLOW
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.releases import release
+from tams_gateway.operations.segments import touching
 from tams_gateway.storage.changes import (
     ABSENT,
     AddSegments,
@@ -32,7 +34,7 @@ from tams_gateway.storage.changes import (
 )
 from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery, Sort
-from tams_gateway.storage.records import Record, Segment, Value
+from tams_gateway.storage.records import Record, Segment, Use, Value
 
 _STEP = 1000
 """How many segments go in one `apply` of the runner."""
@@ -130,7 +132,8 @@ def delete_segments(gateway: Gateway, request: Request) -> Response:
     stored.flow.check_writable()
     # A segment can stick out of the timerange at either end: two more than may be deleted.
     limit = gateway.limits.async_deletion_threshold + 3
-    found = _touching(gateway, flow_id, stored.life, timerange, object_id, None, limit)
+    query = SegmentQuery(flow_id, stored.life, object_id=object_id, limit=limit)
+    found = touching(gateway, timerange, query).items
     covered = [one for one in found if _covers(timerange, one)]
     if len(covered) > gateway.limits.async_deletion_threshold:
         task = _new_task(edit, stored, timerange, object_id, delete_flow=False)
@@ -142,7 +145,7 @@ def delete_segments(gateway: Gateway, request: Request) -> Response:
         return _accepted(gateway, request, task)
     if covered:
         edit.hold(flow_id)
-        _drop(edit, stored, covered)
+        _drop(edit, Use(flow_id, stored.life), stored.flow, covered)
         edit.commit()
         gateway.wake()
     return Response(status=204)
@@ -211,7 +214,10 @@ def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bo
     timerange = TimeRange.parse(task.document.timerange_to_delete)
     edit = Edit(gateway)
     edit.add(*under)
-    found = _touching(gateway, flow_id, task.life, timerange, task.object_id, task.after, _STEP)
+    query = SegmentQuery(
+        flow_id, task.life, object_id=task.object_id, after=task.after, limit=_STEP
+    )
+    found = touching(gateway, timerange, query).items
     doomed = [
         one
         for one in found
@@ -219,10 +225,11 @@ def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bo
     ]
     if doomed:
         stored = edit.stored(flow_id)
-        alive = stored is not None and stored.life == task.life
-        if alive:
+        flow = None
+        if stored is not None and stored.life == task.life:
+            flow = stored.flow
             edit.hold(flow_id)
-        _drop(edit, stored if alive else None, doomed, flow_id, task.life)
+        _drop(edit, Use(flow_id, task.life), flow, doomed)
     done = len(found) < _STEP
     progressed = _progressed(edit, task, found, done)
     edit.add(put_task(progressed, None if done else edit.now_ns, record.version))
@@ -251,41 +258,16 @@ def _progressed(edit: Edit, task: DeletionTask, found: list[Segment], done: bool
     return replace(task, document=document, after=after, expiry_ns=expiry_ns)
 
 
-def _drop(
-    edit: Edit,
-    stored: StoredFlow | None,
-    segments: list[Segment],
-    flow_id: str = "",
-    life: int = 0,
-) -> None:
-    """Remove segments, release their objects and, where the flow is still there, tell of it."""
-    if stored is not None:
-        flow_id, life = stored.flow.id, stored.life
+def _drop(edit: Edit, life: Use, flow: Flow | None, segments: list[Segment]) -> None:
+    """Remove segments of a life, release their objects and, of a flow still there, tell of it."""
+    if flow is not None:
         deleted = extent_timerange((segments[0], segments[-1]))
-        body = {"flow_id": flow_id, "timerange": str(deleted)}
-        edit.tell("flows/segments_deleted", body, stored.flow)
+        body = {"flow_id": flow.id, "timerange": str(deleted)}
+        edit.tell("flows/segments_deleted", body, flow)
     edit.add(
-        DropSegments(flow_id, life, segments, edit.now_ns),
+        DropSegments(life.flow_id, life.life, segments, edit.now_ns),
         *release(edit.gateway, segments, edit.now_ns),
     )
-
-
-def _touching(
-    gateway: Gateway,
-    flow_id: str,
-    life: int,
-    timerange: TimeRange,
-    object_id: str | None,
-    after: int | None,
-    limit: int,
-) -> list[Segment]:
-    if timerange.empty:
-        return []
-    span = timerange.clamp()
-    query = SegmentQuery(
-        flow_id, life, None if span == ETERNITY else span, object_id, after=after, limit=limit
-    )
-    return gateway.metadata.segments(query).items
 
 
 def _covers(timerange: TimeRange, segment: Segment) -> bool:

@@ -65,10 +65,15 @@ def read_flow(record: Record) -> StoredFlow:
         _flow.decode(record.body),
         _number(record, "created"),
         _number(record, "metadata_updated"),
-        _number(record, "life"),
+        read_life(record),
         record.version,
         record.touched,
     )
+
+
+def read_life(record: Record) -> int:
+    """Return the life of a flow's record, without decoding the rest."""
+    return _number(record, "life")
 
 
 def read_source(record: Record) -> StoredSource:

@@ -15,7 +15,7 @@ from tams_gateway.operations.deletions import new_life
 from tams_gateway.operations.documents import extent_timerange, flow_document, shown_flow
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.filters import collected_by, equal, tags
-from tams_gateway.operations.flow_records import StoredFlow
+from tams_gateway.operations.flow_records import StoredFlow, read_life
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW
 from tams_gateway.operations.listing import chosen_sort, list_records
@@ -76,8 +76,7 @@ def get_flow(gateway: Gateway, request: Request) -> Response:
 
 def _timerange(gateway: Gateway, record: Record, within: TimeRange | None) -> TimeRange:
     """Return the flow's timerange, cut to the query (R-FLW-18, G-07)."""
-    life = record.fields["life"]
-    assert isinstance(life, int)
+    life = read_life(record)
     if within is None:
         return extent_timerange(gateway.metadata.extent(record.id, life))
     if within.empty:

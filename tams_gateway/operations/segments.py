@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.media_object import MediaObject
 from tams_gateway.domain.timerange import TimeRange
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.documents import extent_timerange, json_list
+from tams_gateway.operations.flow_records import read_life
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW
 from tams_gateway.operations.messages import Request, Response
@@ -35,15 +37,18 @@ def get_segments(gateway: Gateway, request: Request) -> Response:
     with_object_timerange = params.boolean("include_object_timerange") is True
     wanted = UrlFilter.of(params)
     place = paging.decode(SegmentPlace)
-    page = _page(
-        gateway,
+    query = SegmentQuery(
         flow_id,
-        timerange,
-        params.text("object_id"),
-        reverse,
-        None if place is None else place.end_ns,
-        paging.limit,
+        life=0,
+        object_id=params.text("object_id"),
+        reverse=reverse,
+        after=None if place is None else place.end_ns,
+        limit=paging.limit,
     )
+    record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
+    page: Page[Segment] = Page([], False)
+    if record is not None:
+        page = touching(gateway, timerange, replace(query, life=read_life(record)))
     next_key = encode_key(SegmentPlace(page.items[-1].end_ns)) if page.more else None
     headers = page_headers(
         request,
@@ -59,24 +64,13 @@ def get_segments(gateway: Gateway, request: Request) -> Response:
     return Response(body=json_list(documents), headers=headers)
 
 
-def _page(
-    gateway: Gateway,
-    flow_id: str,
-    timerange: TimeRange | None,
-    object_id: str | None,
-    reverse: bool,
-    after: int | None,
-    limit: int,
-) -> Page[Segment]:
-    record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
-    if record is None or (timerange is not None and timerange.empty):
+def touching(gateway: Gateway, timerange: TimeRange | None, query: SegmentQuery) -> Page[Segment]:
+    """Return those segments of a page that a timerange touches (None: all of them)."""
+    if timerange is None:
+        return gateway.metadata.segments(query)
+    if timerange.empty:
         return Page([], False)
-    life = record.fields["life"]
-    assert isinstance(life, int)
-    span = None if timerange is None else timerange.clamp()
-    return gateway.metadata.segments(
-        SegmentQuery(flow_id, life, span, object_id, reverse, after, limit)
-    )
+    return gateway.metadata.segments(replace(query, span=timerange.clamp()))
 
 
 def _timerange(items: Sequence[Segment], reverse: bool) -> TimeRange:
