@@ -1,4 +1,4 @@
-"""Imports point one way, as docs and design say; read from the source, not by importing it."""
+"""Imports point one way, as the docs say; read from the source, not by importing it."""
 
 import ast
 from collections.abc import Iterator

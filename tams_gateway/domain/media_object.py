@@ -39,7 +39,7 @@ class MediaObject(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `state`: an `allocated` object is invisible, its bytes may be uploaded, and it is collected at
     `expires`; a `registered` one is immutable; a `collected` one is invisible and its bytes are
-    about to go (trap 19). `uses` counts the segments that refer to it or, for an init object, the
+    about to go. `uses` counts the segments that refer to it or, for an init object, the
     media objects that name it. `flow_id` is the flow that it was allocated for and, once
     registered, the first that referred to it. Times are nanoseconds since 1970.
     """

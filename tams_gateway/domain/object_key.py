@@ -1,4 +1,4 @@
-"""Keys of objects in their storage backends: made at allocation, never again (design: keys).
+"""Keys of objects in their storage backends: made at allocation, never again.
 
 Object ids are any text; what could leave the root, or does not fit a key, is escaped or hashed.
 """

@@ -1,4 +1,4 @@
-"""Collection of objects: those never registered in time, and those no longer used (trap 19)."""
+"""Collection of objects: those never registered in time, and those no longer used."""
 
 from collections import defaultdict
 

@@ -52,7 +52,7 @@ class Params:
                 raise Invalid("the query is not percent-encoded UTF-8") from error
 
     def text(self, name: str) -> str | None:
-        """Return the value, None if absent; `""` is a value (trap 2)."""
+        """Return the value, None if absent; `""` is a value."""
         values = [value for key, value in self.pairs if key == name]
         if len(values) > 1:
             raise Invalid.parameter(name, "is given more than once")

@@ -30,7 +30,7 @@ _collection: Body[tuple[CollectionItem, ...]] = Body(tuple[CollectionItem, ...])
 
 _DONE = 204
 _EMPTY = {"label": "", "description": "", "flow_collection": [], "read_only": False, "tags": {}}
-"""What an unset property reads as; a bit rate reads `null` (G-06, trap 25)."""
+"""What an unset property reads as; a bit rate reads `null` (G-06)."""
 
 
 def _load(edit: Edit, request: Request) -> Flow | Source:

@@ -1,4 +1,4 @@
-"""What the posting of segments asks of their objects (R-SEG-20 to -33; traps 11 to 13, 18)."""
+"""What the posting of segments asks of their objects (R-SEG-20 to -33)."""
 
 from collections.abc import Mapping
 
@@ -66,7 +66,7 @@ class Registration:
         return self._registered(posted, made)
 
     def _first(self, posted: Posted, allocated: MediaObject) -> MediaObject:
-        """Register an allocated object: once, by the flow that it was allocated for (trap 13)."""
+        """Register an allocated object: once, by the flow that it was allocated for."""
         self._check_owner("/object_id", allocated)
         self._check_content_type(allocated)
         return self._registered(posted, allocated)
@@ -169,7 +169,7 @@ class Registration:
 
 
 def _check_part(posted: Posted, timerange: TimeRange) -> None:
-    """Refuse a segment that reaches out of its object (R-SEG-26, trap 12)."""
+    """Refuse a segment that reaches out of its object (R-SEG-26)."""
     if not timerange.bounded_span().covers(posted.on_object.bounded_span()):
         raise Invalid.at(
             "/timerange",

@@ -1,4 +1,4 @@
-"""What becomes of objects when segments go (R-FLW-24, R-OBJ-07 to -10, trap 19)."""
+"""What becomes of objects when segments go (R-FLW-24, R-OBJ-07 to -10)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

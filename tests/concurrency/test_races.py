@@ -37,7 +37,7 @@ def test_of_overlapping_segments_exactly_one_wins(
 
 
 def test_lists_that_overlap_are_stored_without_an_overlap(client: Client, ingest: Ingest) -> None:
-    """R-SEG-11, R-SEG-15, trap 14: each place is won once, and the failures say which."""
+    """R-SEG-11, R-SEG-15: each place is won once, and the failures say which."""
     flow_id = ingest.flow()
     lists = [[external(seconds(at, at + 1)) for at in range(20)] for _ in range(6)]
 
@@ -55,7 +55,7 @@ def test_lists_that_overlap_are_stored_without_an_overlap(client: Client, ingest
 
 
 def test_writers_of_one_flow_do_not_hinder_each_other(client: Client, ingest: Ingest) -> None:
-    """Design 4: adding segments never makes writers of one flow conflict."""
+    """Adding segments never makes writers of one flow conflict."""
     flow_id = ingest.flow()
 
     def write(writer: int) -> list[int]:
@@ -83,7 +83,7 @@ def test_twelve_clients_that_set_different_tags_all_succeed(client: Client, inge
 
 
 def test_what_one_worker_answered_every_other_shows_at_once(client: Client, ingest: Ingest) -> None:
-    """Issue 3: each step is read over other connections, that may lead to other workers."""
+    """Each step is read over other connections, that may lead to other workers."""
     flow_id = ingest.flow()
     path = f"/flows/{flow_id}"
 
@@ -100,7 +100,7 @@ def test_what_one_worker_answered_every_other_shows_at_once(client: Client, inge
 def test_reuse_and_the_last_deletion_exclude_each_other(
     client: Client, ingest: Ingest, attempt: int
 ) -> None:
-    """R-OBJ-10, trap 19: the object is kept, or the POST gets 400; nothing dangles."""
+    """R-OBJ-10: the object is kept, or the POST gets 400; nothing dangles."""
     first, second = ingest.flow(), ingest.flow()
     object_id = ingest.allocated(first)
     ingest.register(first, object_id, "[0:0_1:0)")
@@ -192,7 +192,7 @@ def test_flows_of_one_source_are_counted(client: Client) -> None:
 
 
 def test_a_read_only_switch_is_not_overtaken(client: Client, ingest: Ingest) -> None:
-    """R-FLW-12, design 4: what was refused after the switch has left nothing behind."""
+    """R-FLW-12: what was refused after the switch has left nothing behind."""
     flow_id = ingest.flow()
     path = f"/flows/{flow_id}"
 
@@ -214,7 +214,7 @@ def test_a_read_only_switch_is_not_overtaken(client: Client, ingest: Ingest) -> 
 
 
 def test_listings_are_complete_while_others_insert(client: Client, ingest: Ingest) -> None:
-    """R-PAGE-06, design 4: what was there throughout comes exactly once, in order."""
+    """R-PAGE-06: what was there throughout comes exactly once, in order."""
     flow_id = ingest.flow()
     old = [seconds(at, at + 1) for at in range(0, 120, 3)]
     ingest.add_many(flow_id, [external(one) for one in old])

@@ -1,4 +1,4 @@
-"""Keys of objects: any id becomes a safe key, and no two ids become one (design: keys)."""
+"""Keys of objects: any id becomes a safe key, and no two ids become one."""
 
 import re
 
@@ -66,7 +66,7 @@ def test_an_id_of_our_own_is_its_file_name() -> None:
 
 
 def test_an_ending_is_not_doubled() -> None:
-    """B27, and design.md section 5."""
+    """B27."""
     assert _key("clip.ts") == "2023/11/14/clip.ts"
 
 

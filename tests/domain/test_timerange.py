@@ -93,7 +93,7 @@ def held(timerange: TimeRange) -> set[int]:
     ],
 )
 def test_a_timestamp_is_whole_nanoseconds(text: str, ns: int) -> None:
-    """R-TIME-01, R-TIME-02, trap 4: the second part is a count, the sign covers both."""
+    """R-TIME-01, R-TIME-02: the second part is a count, the sign covers both."""
     assert ns == parse_timestamp(text)
 
 
@@ -118,7 +118,7 @@ def test_a_timestamp_is_whole_nanoseconds(text: str, ns: int) -> None:
     ],
 )
 def test_other_text_is_no_timestamp(text: str) -> None:
-    """R-TIME-01, R-TIME-12, trap 6: no leading zeros, no trailing newline, ASCII digits only."""
+    """R-TIME-01, R-TIME-12: no leading zeros, no trailing newline, ASCII digits only."""
     with pytest.raises(ValueError, match="no timestamp"):
         parse_timestamp(text)
 
@@ -202,14 +202,14 @@ def test_other_text_is_no_timerange(text: str) -> None:
     ],
 )
 def test_marks_count_in_every_comparison(left: str, right: str, overlap: bool) -> None:
-    """R-TIME-10, trap 4."""
+    """R-TIME-10."""
     one, other = TimeRange.parse(left).bounded_span(), TimeRange.parse(right).bounded_span()
 
     assert overlap == one.overlaps(other) == other.overlaps(one)
 
 
 def test_every_pair_of_short_ranges_agrees_with_sets() -> None:
-    """R-TIME-03, R-TIME-06, R-TIME-10, trap 3: overlap, cover, intersection, order of segments."""
+    """R-TIME-03, R-TIME-06, R-TIME-10: overlap, cover, intersection, order of segments."""
     written = [
         f"{opening}{stamp(start)}_{stamp(end)}{closing}"
         for (opening, closing), start, end in itertools.product(MARKS, range(-1, 2), range(-1, 2))
@@ -328,7 +328,7 @@ def test_overlap_and_intersection_are_those_of_mediatimestamp(left: str, right: 
 
 @pytest.mark.parametrize("text", ["(5:0)", "[5:0)", "(5:0]", "(5:0", "5:0)"])
 def test_a_lone_timestamp_with_an_exclusive_mark_says_so(text: str) -> None:
-    """R-TIME-07, trap 5: empty for queries, to be refused in bodies; an instant for BBC's."""
+    """R-TIME-07: empty for queries, to be refused in bodies; an instant for BBC's."""
     timerange = TimeRange.parse(text)
 
     assert timerange.empty
@@ -345,7 +345,7 @@ def test_time_is_discrete() -> None:
 
 @pytest.mark.parametrize("text", ["_", "()", "", "[5:0_", "_5:0)", "[2:0_1:0)", "(5:0)"])
 def test_a_body_needs_a_bounded_range_that_holds_something(text: str) -> None:
-    """R-SEG-17, trap 5."""
+    """R-SEG-17."""
     with pytest.raises(ValueError, match=r"bounded|empty"):
         TimeRange.parse(text).bounded_span()
 

@@ -32,7 +32,7 @@ def is_done(client: Client, location: str) -> bool:
 
 
 def test_a_job_starts_within_a_second(start: Start) -> None:
-    """Issue 3: whichever worker was asked, and whichever holds the lease."""
+    """Whichever worker was asked, and whichever holds the lease."""
     _, client = start(ALL_IN_BACKGROUND)
     assert eventually(lambda: is_done(client, delete_one(client)))
     taken = []
@@ -47,7 +47,7 @@ def test_a_job_starts_within_a_second(start: Start) -> None:
 
 @pytest.mark.timeout(120)
 def test_another_worker_takes_over_when_the_one_at_work_is_killed(start: Start) -> None:
-    """Issue 3: within 15 s, whichever of the two held the lease."""
+    """Within 15 s, whichever of the two held the lease."""
     server, client = start(ALL_IN_BACKGROUND)
     assert eventually(lambda: is_done(client, delete_one(client)))
     assert eventually(lambda: len(server.workers()) == 2)
@@ -71,7 +71,7 @@ def attempt(client: Client) -> str | None:
 
 @pytest.mark.timeout(120)
 def test_a_deletion_goes_on_after_a_crash(start: Start) -> None:
-    """Issue 3, R-DEL-03, R-DEL-07: an accepted request is carried out, and shrinks meanwhile."""
+    """R-DEL-03, R-DEL-07: an accepted request is carried out, and shrinks meanwhile."""
     server, client = start()
     ingest = Ingest(client)
     flow_id, other = ingest.flow(), ingest.flow()
@@ -98,7 +98,7 @@ def test_a_deletion_goes_on_after_a_crash(start: Start) -> None:
 
 @pytest.mark.timeout(120)
 def test_a_deleted_flow_stays_gone_after_a_crash(start: Start) -> None:
-    """R-FLW-23, R-DEL-06, design 4 (lives): and its id is that of the new flow."""
+    """R-FLW-23, R-DEL-06(lives): and its id is that of the new flow."""
     server, client = start()
     ingest = Ingest(client)
     flow_id = ingest.flow()

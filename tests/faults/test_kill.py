@@ -28,7 +28,7 @@ WRITERS = 8
 def test_what_was_acknowledged_survives_ten_kills_during_an_ingest(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3, R-SEG-15, R-STO-12, R-EVT-05: eight writers, two workers, all killed at once."""
+    """R-SEG-15, R-STO-12, R-EVT-05: eight writers, two workers, all killed at once."""
     seed = random.randrange(2**32)
     moments = random.Random(seed)
     shared = [sample_flow() for _ in range(WRITERS // 2)]

@@ -242,7 +242,7 @@ def test_head_closes_the_stream_and_keeps_its_header() -> None:
 
 
 def test_refusals_come_in_order() -> None:
-    """401, then 403 for a scope, then 404 for a path, then the rest (design of the API)."""
+    """401, then 403 for a scope, then 404 for a path, then the rest."""
     write = Route("PUT", "/it", raising(Invalid("body")), frozenset({Scope.WRITE}))
     good = {"authorization": "Bearer good"}
 

@@ -1,4 +1,4 @@
-"""Collection of objects by two rules (trap 19), and what becomes of instances."""
+"""Collection of objects by two rules, and what becomes of instances."""
 
 import pytest
 import structlog

@@ -1,4 +1,4 @@
-"""An edit by reference: no media is copied, and not a frame is lost or doubled (issue 3)."""
+"""An edit by reference: no media is copied, and not a frame is lost or doubled."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +74,7 @@ def parts(ingest: Ingest, flow_id: str, first: int, last: int, to: int) -> list[
 def test_parts_of_two_flows_join_in_a_third_to_the_exact_frame_count(
     ingest: Ingest, tmp_path: Path
 ) -> None:
-    """Issue 3, R-SEG-18, R-SEG-26, trap 12: offsets of both signs, times of 1.7e9 seconds."""
+    """R-SEG-18, R-SEG-26: offsets of both signs, times of 1.7e9 seconds."""
     first, _ = recorded(ingest, tmp_path / "first", "testsrc2")
     second, _ = recorded(ingest, tmp_path / "second", "smptebars")
     edit = ingest.flow()

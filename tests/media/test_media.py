@@ -1,4 +1,4 @@
-"""Real media: in only through the API, out by time, byte by byte, and playable (issue 3)."""
+"""Real media: in only through the API, out by time, byte by byte, and playable."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ def transport_stream(client: Client, tmp_path_factory: pytest.TempPathFactory) -
 def test_a_transport_stream_comes_back_and_plays(
     ingest: Ingest, transport_stream: list[Path], tmp_path: Path
 ) -> None:
-    """Issue 3, R-STO-08, R-SEG-07, B6, B26, B28: video with audio, on the default store."""
+    """R-STO-08, R-SEG-07, B6, B26, B28: video with audio, on the default store."""
     flow_id = ingest.flow(essence_parameters=ESSENCE)
     register(ingest, flow_id, upload(ingest, flow_id, transport_stream))
 
@@ -89,7 +89,7 @@ def test_ffmpeg_plays_a_playlist_of_get_urls(
 def test_fragmented_mp4_comes_back_with_its_init_segment_and_plays(
     ingest: Ingest, tmp_path: Path
 ) -> None:
-    """Issue 3, R-SEG-08, R-SEG-30, R-SEG-32, R-STO-07: the init object is allocated first."""
+    """R-SEG-08, R-SEG-30, R-SEG-32, R-STO-07: the init object is allocated first."""
     cut = ("-f", "hls", "-hls_time", "1", "-hls_segment_type", "fmp4", "-hls_list_size", "0")
     names = ("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", "%02d.m4s")
     coded = (*PICTURE, "-t", str(COUNT), *VIDEO, "-g", "25")
@@ -114,7 +114,7 @@ def test_fragmented_mp4_comes_back_with_its_init_segment_and_plays(
 
 
 def test_wav_comes_back_and_plays(ingest: Ingest, tmp_path: Path) -> None:
-    """Issue 3: audio without loss, to the sample."""
+    """Audio without loss, to the sample."""
     cut = ("-f", "segment", "-segment_time", "1", "%02d.wav")
     ffmpeg(tmp_path, *TONE, "-t", str(COUNT), "-c:a", "pcm_s16le", *cut)
     files = sorted(tmp_path.glob("*.wav"))

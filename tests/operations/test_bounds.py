@@ -102,13 +102,13 @@ def test_a_copy_needs_something_to_copy(client: Client, ingest: Ingest) -> None:
 def test_the_path_is_judged_before_the_query(
     client: Client, ingest: Ingest, path: str, status: int
 ) -> None:
-    """Design section 7: the order of refusals."""
+    """The order of refusals."""
     target = path.format(unknown=flow()["id"], known=ingest.flow())
     assert client.get(target).status == status
 
 
 def test_read_only_is_judged_before_the_rules(client: Client, ingest: Ingest) -> None:
-    """Design section 7: the order of refusals."""
+    """The order of refusals."""
     flow_id = ingest.flow(read_only=True)
     body = {"storage_id": flow()["id"]}
     assert client.post(f"/flows/{flow_id}/storage", json=body).status == 403

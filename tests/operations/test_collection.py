@@ -1,4 +1,4 @@
-"""The two rules by which objects are collected (trap 19, R-STO-12, R-OBJ-07, -08)."""
+"""The two rules by which objects are collected (R-STO-12, R-OBJ-07, -08)."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def uploaded(ingest: Ingest, flow_id: str, body: bytes = b"bytes") -> Document:
 def test_an_allocation_lives_for_the_time_that_the_service_tells(
     client: Client, ingest: Ingest, clock: Clock
 ) -> None:
-    """R-STO-12, R-SVC-04, trap 19: not before, and a little longer."""
+    """R-STO-12, R-SVC-04: not before, and a little longer."""
     flow_id = ingest.flow()
     media_object = uploaded(ingest, flow_id)
     assert client.get("/service").json["min_object_timeout"] == "300:0"
@@ -61,7 +61,7 @@ def test_an_allocation_that_is_not_registered_is_collected(
 
 
 def test_an_object_that_was_registered_goes_at_once(client: Client, ingest: Ingest) -> None:
-    """R-OBJ-07, R-OBJ-11, trap 19: without waiting for any timeout."""
+    """R-OBJ-07, R-OBJ-11: without waiting for any timeout."""
     flow_id = ingest.flow()
     media_object = uploaded(ingest, flow_id)
     object_id = media_object["object_id"]

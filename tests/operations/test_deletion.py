@@ -43,7 +43,7 @@ def four_seconds(ingest: Ingest) -> str:
 def test_delete_takes_what_the_timerange_covers_as_a_whole(
     client: Client, ingest: Ingest, timerange: str | None, left: list[str]
 ) -> None:
-    """R-SEG-34, R-RET-02, traps 2 and 3: marks count, and a blank one covers nothing."""
+    """R-SEG-34, R-RET-02: marks count, and a blank one covers nothing."""
     flow_id = four_seconds(ingest)
     query = None if timerange is None else {"timerange": timerange}
 
@@ -74,7 +74,7 @@ def test_object_id_and_timerange_both_have_to_match(client: Client, ingest: Inge
 
 @pytest.mark.parametrize("flow_id", [UNKNOWN, "no-uuid", UNKNOWN.upper().replace("0", "A")])
 def test_an_unknown_flow_is_not_found(client: Client, flow_id: str) -> None:
-    """R-SEG-35, R-FLW-23, trap 1: unlike GET of segments; and before a bad query is told."""
+    """R-SEG-35, R-FLW-23: unlike GET of segments; and before a bad query is told."""
     assert client.delete(f"/flows/{flow_id}/segments").status == 404
     assert client.delete(f"/flows/{flow_id}/segments?timerange=x").status == 404
     assert client.delete(f"/flows/{flow_id}").status == 404
@@ -91,7 +91,7 @@ def test_a_malformed_timerange_deletes_nothing(client: Client, ingest: Ingest) -
 
 
 def test_a_read_only_flow_loses_nothing(client: Client, ingest: Ingest) -> None:
-    """R-SEG-35, R-FLW-12, R-FLW-23, trap 10: a bad query is told first."""
+    """R-SEG-35, R-FLW-12, R-FLW-23: a bad query is told first."""
     flow_id = four_seconds(ingest)
     ingest.set_read_only(flow_id, True)
 
@@ -150,7 +150,7 @@ def test_a_flow_goes_with_its_segments_and_its_source(client: Client, ingest: In
 
 
 def test_the_id_of_a_deleted_flow_is_free_at_once(client: Client, ingest: Ingest) -> None:
-    """R-FLW-25, design 4 (lives): the new flow is empty and has no past."""
+    """R-FLW-25: the new flow is empty and has no past."""
     flow_id = four_seconds(ingest)
     assert client.delete(f"/flows/{flow_id}").status == 204
 

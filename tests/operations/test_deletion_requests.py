@@ -66,7 +66,7 @@ def test_many_segments_are_deleted_in_the_background(client: Client, ingest: Ing
 
 
 def test_only_covered_segments_go_in_the_background(client: Client, ingest: Ingest) -> None:
-    """R-SEG-34, R-SEG-36, trap 3: with marks and object_id, as at once."""
+    """R-SEG-34, R-SEG-36: with marks and object_id, as at once."""
     flow_id = ten_seconds(ingest)
     object_id = ingest.add(flow_id, "[20:0_21:0)")
     for at in range(21, 26):
@@ -104,7 +104,7 @@ def test_a_large_flow_is_gone_at_once(client: Client, ingest: Ingest) -> None:
 
 
 def test_a_deleted_flow_may_be_put_again_at_once(client: Client, ingest: Ingest) -> None:
-    """R-FLW-25, R-DEL-06, design 4 (lives): each deletion takes what was there before it."""
+    """R-FLW-25, R-DEL-06(lives): each deletion takes what was there before it."""
     flow_id = ten_seconds(ingest)
     requests = []
 

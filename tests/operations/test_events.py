@@ -52,7 +52,7 @@ def text(fields: Mapping[str, object], name: str) -> object:
 def test_a_new_flow_and_its_new_source_are_told(
     client: Client, ingest: Ingest, outbox: Outbox
 ) -> None:
-    """R-EVT-02, R-EVT-04, trap 24: each as GET shows it, the flow without its timerange."""
+    """R-EVT-02, R-EVT-04: each as GET shows it, the flow without its timerange."""
     flow_id = ingest.flow()
 
     told = dict(outbox.read())
@@ -86,7 +86,7 @@ def test_a_change_of_the_metadata_is_told(client: Client, ingest: Ingest, outbox
 
 
 def test_added_segments_are_told_without_their_urls(ingest: Ingest, outbox: Outbox) -> None:
-    """R-EVT-02, R-EVT-03, R-SEG-29, trap 24: and no `flows/updated`."""
+    """R-EVT-02, R-EVT-03, R-SEG-29: and no `flows/updated`."""
     flow_id = ingest.flow()
     outbox.read()
     object_id = ingest.add(flow_id, "[0:0_1:0)", key_frame_count=1, ts_offset="-1:0")
@@ -106,7 +106,7 @@ def test_added_segments_are_told_without_their_urls(ingest: Ingest, outbox: Outb
 def test_a_list_is_told_as_one_event_of_what_was_stored(
     client: Client, ingest: Ingest, outbox: Outbox
 ) -> None:
-    """R-EVT-05, trap 14: failed and repeated items are not told."""
+    """R-EVT-05: failed and repeated items are not told."""
     flow_id = ingest.flow()
     known = external("[0:0_1:0)")
     ingest.add_many(flow_id, [known])
@@ -167,7 +167,7 @@ def test_refused_requests_tell_nothing(client: Client, ingest: Ingest, outbox: O
 def test_deleted_segments_are_told_by_their_own_span(
     client: Client, ingest: Ingest, outbox: Outbox, asked: str, told: str
 ) -> None:
-    """R-EVT-01, R-SEG-37, trap 24: it begins and ends in deleted media, with their marks."""
+    """R-EVT-01, R-SEG-37: it begins and ends in deleted media, with their marks."""
     flow_id = ingest.flow()
     ingest.add_many(flow_id, [external("[10:0_11:0)"), external("[20:0_21:0]")])
     outbox.read()
@@ -269,7 +269,7 @@ def test_an_event_carries_what_filters_need(client: Client, ingest: Ingest, outb
 
 
 def test_nobody_listens_by_default(deployment: Deployment) -> None:
-    """Design 4: where nobody is configured to hear events, none are written."""
+    """Where nobody is configured to hear events, none are written."""
     ingest = Ingest(deployment.client)
 
     ingest.add(ingest.flow(), "[0:0_1:0)")

@@ -106,7 +106,7 @@ def test_an_empty_label_is_a_label(client: Client) -> None:
     ],
 )
 def test_flows_are_found_by_tag(client: Client, query: str, expected: set[str]) -> None:
-    """R-PAGE-13, R-PAGE-14, R-PAGE-15, R-PAGE-16, B5, trap 22."""
+    """R-PAGE-13, R-PAGE-14, R-PAGE-15, R-PAGE-16, B5."""
     put(client, label="one", tags={"x": "1", "y": "a b"})
     put(client, label="two", tags={"x": ["2"], "y": "b"})
     put(client, label="both", tags={"x": ["1", "2"], "y": ["a"]})
@@ -156,7 +156,7 @@ def test_flows_are_found_by_time(client: Client, query: str, expected: set[str])
 
 
 def test_time_joins_the_other_filters_before_paging(client: Client) -> None:
-    """R-PAGE-09, R-PAGE-13, trap 20: no page is short, and none is empty."""
+    """R-PAGE-09, R-PAGE-13: no page is short, and none is empty."""
     for number in range(12):
         flow_id = put(client, label=f"{number}", tags={"even": str(number % 2 == 0)})
         if number % 3 == 0:

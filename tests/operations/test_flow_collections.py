@@ -166,7 +166,7 @@ def test_a_replaced_flow_keeps_who_collects_it(client: Client) -> None:
 
 
 def test_flows_are_found_by_who_collects_them(client: Client) -> None:
-    """R-PAGE-17, trap 15: blank asks for those that nothing collects."""
+    """R-PAGE-17: blank asks for those that nothing collects."""
     video, audio = put(client), put(client, "audio")
     first = put(client, "multi", flow_collection=[item(video)])
     second = put(client, "multi", flow_collection=[item(audio), item(video)])

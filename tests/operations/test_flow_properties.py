@@ -21,7 +21,7 @@ def put(client: Client, **members: Any) -> str:
 
 @pytest.mark.parametrize("name", UNSET)
 def test_an_unset_property_reads_as_nothing(client: Client, name: str) -> None:
-    """R-FPR-03, G-06, R-GEN-11, trap 25: 200, and GET of the flow leaves it out."""
+    """R-FPR-03, G-06, R-GEN-11: 200, and GET of the flow leaves it out."""
     path = put(client)
 
     answer = client.get(f"{path}/{name}")
@@ -112,7 +112,7 @@ def test_a_bit_rate_may_be_written_as_a_decimal(client: Client, body: bytes) -> 
 
 
 def test_read_only_reads_false_until_it_is_set(client: Client) -> None:
-    """R-FPR-04, trap 25."""
+    """R-FPR-04."""
     path = put(client)
 
     assert client.get(f"{path}/read_only").body == b"false"
@@ -193,7 +193,7 @@ def test_a_tag_is_text_or_a_list_of_texts(client: Client, body: bytes) -> None:
     "name", ["a/b", "a.b", "/", "%", "ünï", "a b", "?", "#", "a%2Fb", "..", "tags", "x" * 2000]
 )
 def test_a_tag_has_any_name(client: Client, name: str) -> None:
-    """R-GEN-06, R-PAGE-16, trap 7: slashes are encoded and do not separate."""
+    """R-GEN-06, R-PAGE-16: slashes are encoded and do not separate."""
     path = put(client)
     child = f"{path}/tags/{quoted(name).replace('..', '%2E%2E')}"
 

@@ -61,7 +61,7 @@ def test_the_location_of_a_new_flow_is_its_url(client: Client) -> None:
 
 
 def test_a_known_flow_is_replaced_as_a_whole(client: Client, clock: Clock) -> None:
-    """R-FLW-01, R-FLW-03, R-FLW-05, trap 8: 204 without body; what is not sent is unset."""
+    """R-FLW-01, R-FLW-03, R-FLW-05: 204 without body; what is not sent is unset."""
     document = put(client, label="a", description="b", tags={"x": "y"}, max_bit_rate=5)
     created = shown(client, document)
     clock.advance(60)
@@ -120,7 +120,7 @@ def test_a_body_that_is_no_object_is_refused(client: Client, body: bytes) -> Non
 def test_an_unknown_or_malformed_flow_is_not_found(
     client: Client, flow_id: str, child: str
 ) -> None:
-    """R-GEN-04, R-GEN-05, R-FLW-23, trap 6."""
+    """R-GEN-04, R-GEN-05, R-FLW-23."""
     path = f"/flows/{flow_id}{child}"
 
     assert client.get(path).status == 404
@@ -399,7 +399,7 @@ def test_what_is_set_once_is_corrected_while_there_are_no_segments(
 
 
 def test_a_read_only_flow_refuses_every_change(client: Client) -> None:
-    """R-FLW-12, R-FLW-14, trap 10: 403, also where only `read_only` would change."""
+    """R-FLW-12, R-FLW-14: 403, also where only `read_only` would change."""
     document = put(client, label="a", tags={"x": "y"}, read_only=True)
     path = f"/flows/{document['id']}"
     before = shown(client, document)
@@ -482,7 +482,7 @@ def test_any_status_follows_any_other(client: Client) -> None:
 
 
 def test_a_flow_shows_its_timerange_only_when_asked(client: Client) -> None:
-    """R-FLW-17, trap 25."""
+    """R-FLW-17."""
     document = put(client)
     add(client, document, "[0:0_1:0)")
 
@@ -637,7 +637,7 @@ def test_a_member_forgets_a_deleted_collector(client: Client) -> None:
 
 
 def test_a_flow_without_container_has_no_segments(client: Client) -> None:
-    """R-FLW-10, R-SEG-14, trap 25: 400, on POST of segments and of storage."""
+    """R-FLW-10, R-SEG-14: 400, on POST of segments and of storage."""
     document = put(client, container=None)
     path = f"/flows/{document['id']}"
 
@@ -647,7 +647,7 @@ def test_a_flow_without_container_has_no_segments(client: Client) -> None:
 
 
 def test_an_unknown_flow_has_no_segments_but_takes_none(client: Client) -> None:
-    """R-SEG-01, R-SEG-14, R-SEG-35, trap 1: GET 200 `[]`, POST and DELETE 404."""
+    """R-SEG-01, R-SEG-14, R-SEG-35: GET 200 `[]`, POST and DELETE 404."""
     path = f"/flows/{UNKNOWN}/segments"
 
     assert client.get(path).json == []
@@ -658,7 +658,7 @@ def test_an_unknown_flow_has_no_segments_but_takes_none(client: Client) -> None:
 
 
 def test_a_blank_timerange_deletes_nothing(client: Client) -> None:
-    """R-TIME-09, trap 2: blank is the empty range, not an absent parameter."""
+    """R-TIME-09: blank is the empty range, not an absent parameter."""
     document = put(client)
     path = f"/flows/{document['id']}/segments"
     add(client, document, "[0:0_1:0)")

@@ -1,4 +1,4 @@
-"""Objects that hold initialisation segments (R-SEG-08, -30 to -33, R-OBJ-09, traps 17, 18)."""
+"""Objects that hold initialisation segments (R-SEG-08, -30 to -33, R-OBJ-09)."""
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
@@ -14,7 +14,7 @@ def registered(ingest: Ingest) -> tuple[str, str, str]:
 
 
 def test_a_segment_and_an_object_show_the_init_object(ingest: Ingest) -> None:
-    """R-SEG-08, R-SEG-32, trap 17: `object_id` in one, `id` in the other; both closed."""
+    """R-SEG-08, R-SEG-32: `object_id` in one, `id` in the other; both closed."""
     flow_id, object_id, init_id = registered(ingest)
 
     segment = ingest.segments(flow_id)[0]
@@ -29,7 +29,7 @@ def test_a_segment_and_an_object_show_the_init_object(ingest: Ingest) -> None:
 
 
 def test_an_init_object_is_an_object_without_timerange(ingest: Ingest) -> None:
-    """R-OBJ-01, R-OBJ-03, trap 18: referred to through its media objects."""
+    """R-OBJ-01, R-OBJ-03: referred to through its media objects."""
     flow_id, object_id, init_id = registered(ingest)
     other = ingest.init_flow()
     ingest.register(other, object_id, "[5:0_6:0)", ts_offset="5:0")
@@ -107,7 +107,7 @@ def test_an_object_without_init_does_not_fit_a_flow_with(client: Client, ingest:
 
 
 def test_the_two_roles_of_an_object_exclude_each_other(client: Client, ingest: Ingest) -> None:
-    """R-SEG-31, trap 18."""
+    """R-SEG-31."""
     flow_id, object_id, init_id = registered(ingest)
     fresh = ingest.allocated(flow_id)
     as_media = {"object_id": init_id, "timerange": "[1:0_2:0)", "init_object_id": init_id}
@@ -166,7 +166,7 @@ def test_only_the_owning_flow_uses_a_fresh_init_object(client: Client, ingest: I
 
 
 def test_an_init_object_goes_with_its_last_media_object(client: Client, ingest: Ingest) -> None:
-    """R-OBJ-09, R-FLW-24, trap 18."""
+    """R-OBJ-09, R-FLW-24."""
     flow_id, object_id, init_id = registered(ingest)
     second = ingest.allocated(flow_id)
     ingest.register(flow_id, second, "[1:0_2:0)", init_object_id=init_id)
@@ -197,7 +197,7 @@ def test_instances_do_not_cascade_to_the_init_object(client: Client, ingest: Ing
 
 
 def test_an_init_object_takes_instances_of_its_own(client: Client, ingest: Ingest) -> None:
-    """Trap 18: init objects are objects."""
+    """Init objects are objects."""
     flow_id, _, init_id = registered(ingest)
     instance = {"url": "https://example.com/init", "label": "copy"}
 
@@ -208,7 +208,7 @@ def test_an_init_object_takes_instances_of_its_own(client: Client, ingest: Inges
 
 
 def test_the_filter_of_flows_knows_init_segments(client: Client, ingest: Ingest) -> None:
-    """R-FLW-21, trap 22: `false` also finds flows where it is unset."""
+    """R-FLW-21: `false` also finds flows where it is unset."""
     with_init, without = ingest.init_flow(), ingest.flow()
 
     found = {

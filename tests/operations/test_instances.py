@@ -167,7 +167,7 @@ def test_the_last_instance_stays(client: Client, ingest: Ingest) -> None:
 def test_instances_of_a_read_only_flows_object_can_be_managed(
     client: Client, ingest: Ingest
 ) -> None:
-    """R-FLW-12, trap 10."""
+    """R-FLW-12."""
     flow_id = ingest.flow()
     object_id = ingest.add(flow_id, "[0:0_1:0)")
     ingest.set_read_only(flow_id, True)

@@ -70,7 +70,7 @@ def events(gateway: Gateway) -> list[tuple[str, dict[str, Any]]]:
 def test_a_new_flow_never_takes_over_segments_that_are_going(
     gateway: Gateway, metadata: Meddled
 ) -> None:
-    """Design: lives. The flow came, was filled and went while the PUT was under way."""
+    """The flow came, was filled and went while the PUT was under way."""
     document = flow()
 
     def come_and_go() -> None:

@@ -39,7 +39,7 @@ def test_an_unknown_object_is_not_found(client: Client, object_id: str) -> None:
     "object_id", ["a/b", "a/b/instances", "instances", "ü ☃", "a%2Fb", "a?b#c", "x" * 2000]
 )
 def test_any_text_is_an_object_id(client: Client, ingest: Ingest, object_id: str) -> None:
-    """R-GEN-06, trap 7: encoded slashes do not split the path, nor do other signs."""
+    """R-GEN-06: encoded slashes do not split the path, nor do other signs."""
     flow_id = ingest.flow()
     ingest.add(flow_id, "[0:0_1:0)", object_id)
     path = f"/objects/{quoted(object_id)}"
@@ -120,7 +120,7 @@ def test_tags_filter_the_flows_of_an_object_only(client: Client, ingest: Ingest)
 
 
 def test_filtered_pages_of_flows_are_full(client: Client, ingest: Ingest) -> None:
-    """R-PAGE-09, design 4: the core reads on until the page is full."""
+    """R-PAGE-09: the core reads on until the page is full."""
     tagged = [ingest.flow(tags={"keep": "1"}) for _ in range(3)]
     object_id = ingest.add(tagged[0], "[0:0_1:0)")
     for flow_id in [*tagged[1:], *(ingest.flow() for _ in range(6))]:
@@ -160,7 +160,7 @@ def test_malformed_queries_are_refused(
 
 
 def test_an_object_goes_at_once_with_its_last_segment(client: Client, ingest: Ingest) -> None:
-    """R-OBJ-07, R-FLW-24, trap 19: not while another flow or segment refers to it."""
+    """R-OBJ-07, R-FLW-24: not while another flow or segment refers to it."""
     first, second = ingest.flow(), ingest.flow()
     object_id = ingest.allocated(first)
     ingest.register(first, object_id, "[0:0_1:0)")
@@ -175,7 +175,7 @@ def test_an_object_goes_at_once_with_its_last_segment(client: Client, ingest: In
 
 
 def test_the_bytes_of_a_collected_object_are_not_served(client: Client, ingest: Ingest) -> None:
-    """R-OBJ-07, R-OBJ-08, trap 19: also at URLs that were handed out before."""
+    """R-OBJ-07, R-OBJ-08: also at URLs that were handed out before."""
     flow_id = ingest.flow()
     media_object = ingest.allocate(flow_id)[0]
     put_url = media_object["put_url"]["url"]

@@ -76,7 +76,7 @@ def identity(item: dict[str, Any]) -> str:
 def test_a_listing_gives_a_default_number_and_lowers_a_larger_wish(
     client: Client, fill: Fill
 ) -> None:
-    """R-PAGE-01, B14, trap 20: never refused; the value used is told."""
+    """R-PAGE-01, B14: never refused; the value used is told."""
     path = fill(client, 6)
 
     default, wished = client.get(path), client.get(path, query={"limit": 2})
@@ -124,7 +124,7 @@ def test_pages_give_each_item_once_and_the_last_has_no_link(
 @SORTED
 @few_at_once
 def test_pages_backwards_are_the_pages_reversed(client: Client, fill: Fill) -> None:
-    """R-PAGE-07, R-PAGE-11, R-SEG-03, trap 21: a true reversal."""
+    """R-PAGE-07, R-PAGE-11, R-SEG-03: a true reversal."""
     path = fill(client, 7)
 
     forwards = client.listed(path, query={"limit": 2})
@@ -203,7 +203,7 @@ def test_a_link_does_not_repeat_the_url_token(client: Client) -> None:
 @few_at_once
 @pytest.mark.parametrize("backwards", [False, True])
 def test_inserts_between_pages_neither_repeat_nor_drop(client: Client, backwards: bool) -> None:
-    """R-PAGE-06, trap 20: what was there throughout comes once."""
+    """R-PAGE-06: what was there throughout comes once."""
     flows(client, 7)
     before = {one["id"] for one in client.listed("/flows")}
 
@@ -254,7 +254,7 @@ def test_segments_tell_the_span_of_their_page(client: Client) -> None:
 def test_dates_come_newest_first_and_labels_from_a_to_z(
     client: Client, clock: Clock, path: str
 ) -> None:
-    """R-PAGE-10, R-PAGE-11, R-PAGE-12, G-20, trap 21: by code point; unset last, ties by id."""
+    """R-PAGE-10, R-PAGE-11, R-PAGE-12, G-20: by code point; unset last, ties by id."""
     labels = ["b", None, "a", "B", "b", None, "\U0001f3ac", "é", "￿"]
     made = []
     for label in labels:

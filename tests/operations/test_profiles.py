@@ -55,7 +55,7 @@ def test_the_location_of_a_new_profile_is_its_url(client: Client) -> None:
 
 
 def test_a_profile_is_immutable(client: Client) -> None:
-    """R-PRF-02, trap 9: 400 for a second POST, even of the same; no PUT, no DELETE."""
+    """R-PRF-02: 400 for a second POST, even of the same; no PUT, no DELETE."""
     document = profile()
     path = f"{PATH}/{document['id']}"
     first = client.post(path, json=document).json
@@ -211,7 +211,7 @@ def test_a_flow_of_an_unknown_profile_is_refused(client: Client) -> None:
 def test_no_technical_member_may_stand_beside_a_profile(
     client: Client, more: dict[str, object]
 ) -> None:
-    """R-PRF-09, trap 9: not one, though the schema lets it through."""
+    """R-PRF-09: not one, though the schema lets it through."""
     document = {"id": new_id(), "source_id": new_id(), "profile_id": post(client), **more}
 
     assert client.put(f"/flows/{document['id']}", json=document).status == 400
@@ -321,7 +321,7 @@ def test_only_linked_flows_match_a_profile(client: Client) -> None:
 
 @pytest.mark.parametrize("profile_id", [None, "garbage", 5, UNKNOWN + "\n", []])
 def test_a_malformed_profile_id_is_refused_in_a_flow(client: Client, profile_id: object) -> None:
-    """R-PRF-16, trap 9: also beside a complete technical part, where the schema sees nothing."""
+    """R-PRF-16: also beside a complete technical part, where the schema sees nothing."""
     document = {**flow(), "profile_id": profile_id}
     alone = {"id": new_id(), "source_id": new_id(), "profile_id": profile_id}
 

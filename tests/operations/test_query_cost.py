@@ -1,4 +1,4 @@
-"""A query by time costs the same in a long flow as in a short one (issue 3), over HTTP."""
+"""A query by time costs the same in a long flow as in a short one, over HTTP."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""POST of many segments at once (R-SEG-11 to -13, trap 14)."""
+"""POST of many segments at once (R-SEG-11 to -13)."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_list_that_goes_in_as_a_whole_answers_201(client: Client, ingest: Inge
 
 
 def test_the_rest_goes_in_when_some_fail(client: Client, ingest: Ingest) -> None:
-    """R-SEG-11, trap 14: 200 and an object that lists the failures."""
+    """R-SEG-11: 200 and an object that lists the failures."""
     flow_id = ingest.flow()
     ingest.add(flow_id, "[1:0_2:0)")
     segments = [external(seconds(at, at + 1)) for at in range(3)]
@@ -97,7 +97,7 @@ def test_bodies_that_hold_no_segment_are_refused(
 def test_items_of_one_list_are_checked_against_each_other_in_order(
     client: Client, ingest: Ingest
 ) -> None:
-    """R-SEG-13, trap 14: of two that overlap the first stays, whatever their order in time."""
+    """R-SEG-13: of two that overlap the first stays, whatever their order in time."""
     flow_id = ingest.flow()
     later, earlier, free = (
         external("[5:0_10:0)"),
@@ -114,7 +114,7 @@ def test_items_of_one_list_are_checked_against_each_other_in_order(
 
 
 def test_a_retried_list_is_no_failure(client: Client, ingest: Ingest) -> None:
-    """R-SEG-16, design 7: identical items count as stored, and the new ones go in."""
+    """R-SEG-16: identical items count as stored, and the new ones go in."""
     flow_id = ingest.flow()
     segments = [external(seconds(at, at + 1)) for at in range(4)]
     ingest.add_many(flow_id, segments[:2])

@@ -19,7 +19,7 @@ def ten_seconds(ingest: Ingest) -> str:
 
 
 def test_an_unknown_flow_has_no_segments(client: Client) -> None:
-    """R-SEG-01, trap 1: 200 and an empty list, not 404."""
+    """R-SEG-01: 200 and an empty list, not 404."""
     answer = client.get(f"/flows/{UNKNOWN}/segments")
 
     assert answer.status == 200
@@ -40,7 +40,7 @@ def test_an_unknown_flow_has_no_segments(client: Client) -> None:
     ],
 )
 def test_a_malformed_flow_id_is_not_found(client: Client, flow_id: str) -> None:
-    """R-SEG-01, R-GEN-04, R-GEN-05, R-TIME-12, trap 6."""
+    """R-SEG-01, R-GEN-04, R-GEN-05, R-TIME-12."""
     assert client.get(f"/flows/{flow_id}/segments").status == 404
     assert client.head(f"/flows/{flow_id}/segments").status == 404
 
@@ -79,7 +79,7 @@ def test_a_malformed_flow_id_is_not_found(client: Client, flow_id: str) -> None:
 def test_a_timerange_selects_what_overlaps_it(
     ingest: Ingest, timerange: str, expected: range
 ) -> None:
-    """R-SEG-02, R-TIME-03 to -11, traps 2, 3, 4 and 5: wholly or partly, marks count."""
+    """R-SEG-02, R-TIME-03 to -11: wholly or partly, marks count."""
     flow_id = ten_seconds(ingest)
 
     found = ingest.timeranges(flow_id, {"timerange": timerange})
@@ -109,7 +109,7 @@ def test_segments_come_in_the_order_of_time(ingest: Ingest) -> None:
 
 
 def test_an_instant_follows_the_segment_that_ends_before_it(ingest: Ingest) -> None:
-    """R-SEG-03, R-TIME-10, trap 4: `[1:0_2:0)` stands before `[2:0]`, and both after it."""
+    """R-SEG-03, R-TIME-10: `[1:0_2:0)` stands before `[2:0]`, and both after it."""
     flow_id = ingest.flow()
     for timerange in ("(2:0_3:0)", "[2:0]", "[1:0_2:0)"):
         segment = external(timerange.replace("(2:0_", "[2:1_"))
@@ -122,7 +122,7 @@ def test_an_instant_follows_the_segment_that_ends_before_it(ingest: Ingest) -> N
 
 
 def test_an_inclusive_end_is_given_back_as_it_came(ingest: Ingest) -> None:
-    """R-SEG-17, trap 4: `[0:0_10:0]` holds 10:0, and keeps its mark."""
+    """R-SEG-17: `[0:0_10:0]` holds 10:0, and keeps its mark."""
     flow_id = ingest.flow()
     ingest.add(flow_id, "[0:0_10:0]")
 
@@ -190,7 +190,7 @@ def test_the_objects_timerange_is_shown_on_request(ingest: Ingest, asked: str | 
 )
 @pytest.mark.parametrize("value", ["", "1", "yes", "TRUE"])
 def test_booleans_are_true_or_false(client: Client, name: str, value: str) -> None:
-    """R-PAGE-19, R-PAGE-20, trap 16: a blank one is not true."""
+    """R-PAGE-19, R-PAGE-20: a blank one is not true."""
     assert client.get(f"/flows/{UNKNOWN}/segments", query={name: value}).status == 400
 
 
@@ -258,7 +258,7 @@ def test_a_full_last_page_has_no_next(client: Client, ingest: Ingest) -> None:
 def test_inserts_between_pages_neither_repeat_nor_drop_a_segment(
     client: Client, ingest: Ingest
 ) -> None:
-    """Section 4 of the design: the token carries the key of the last item."""
+    """The token carries the key of the last item."""
     flow_id = ingest.flow()
     ingest.add_many(flow_id, [external(seconds(at, at + 1)) for at in range(0, 20, 2)])
     first = client.get(f"/flows/{flow_id}/segments", query={"limit": "5"})
@@ -273,7 +273,7 @@ def test_inserts_between_pages_neither_repeat_nor_drop_a_segment(
 
 
 def test_the_derived_timeranges_keep_the_marks(client: Client, ingest: Ingest) -> None:
-    """Design, section 4: `[0:0_60:0]` never turns into `[0:0_60:1)`; B15, R-PAGE-08."""
+    """`[0:0_60:0]` never turns into `[0:0_60:1)`; B15, R-PAGE-08."""
     flow_id = ingest.flow()
     ingest.add(flow_id, "[0:0_30:0)")
     ingest.add(flow_id, "[30:0_60:0]")

@@ -12,7 +12,7 @@ from tams_gateway.testing.samples import segment as external
 def test_only_the_flow_that_allocated_an_object_registers_it(
     client: Client, ingest: Ingest
 ) -> None:
-    """R-SEG-20, trap 13: ownership applies once; afterwards any flow may reuse it."""
+    """R-SEG-20: ownership applies once; afterwards any flow may reuse it."""
     owner, other = ingest.flow(), ingest.flow()
     object_id = ingest.allocated(owner)
     segment = {"object_id": object_id, "timerange": "[0:0_1:0)"}
@@ -76,7 +76,7 @@ def test_labels_of_backends_and_double_labels_are_refused(client: Client, ingest
 
 
 def test_reuse_ignores_equal_urls_and_refuses_new_ones(client: Client, ingest: Ingest) -> None:
-    """R-SEG-23, G-17, trap 11: URLs belong to the object; `/instances` adds one."""
+    """R-SEG-23, G-17: URLs belong to the object; `/instances` adds one."""
     first, second = ingest.flow(), ingest.flow()
     segment = external("[0:0_1:0)")
     ingest.add_many(first, [segment])
@@ -92,7 +92,7 @@ def test_reuse_ignores_equal_urls_and_refuses_new_ones(client: Client, ingest: I
 
 
 def test_the_first_registration_fixes_the_objects_timerange(client: Client, ingest: Ingest) -> None:
-    """R-SEG-24, trap 12: `timerange - ts_offset`, with its marks; never changed later."""
+    """R-SEG-24: `timerange - ts_offset`, with its marks; never changed later."""
     flow_id = ingest.flow()
     object_id = ingest.allocated(flow_id)
     ingest.register(flow_id, object_id, "[100:0_110:0]", ts_offset="90:0")
@@ -130,7 +130,7 @@ def test_a_given_object_timerange_stays(ingest: Ingest) -> None:
 def test_a_part_lies_within_the_object(
     client: Client, ingest: Ingest, timerange: str, ts_offset: str, fits: bool
 ) -> None:
-    """R-SEG-26, trap 12: on the object's timeline, entirely, and marks count."""
+    """R-SEG-26: on the object's timeline, entirely, and marks count."""
     owner, flow_id = ingest.flow(), ingest.flow()
     object_id = ingest.allocated(owner)
     ingest.register(owner, object_id, "[10:0_20:0)")
@@ -166,7 +166,7 @@ def test_the_first_part_has_to_lie_within_a_given_object_timerange(
 def test_reuse_does_not_change_the_objects_properties(
     client: Client, ingest: Ingest, members: dict[str, object], fits: bool
 ) -> None:
-    """R-SEG-25, R-OBJ-06, trap 11: equal or absent is fine, different is refused."""
+    """R-SEG-25, R-OBJ-06: equal or absent is fine, different is refused."""
     first, second = ingest.flow(), ingest.flow()
     object_id = ingest.allocated(first)
     ingest.register(first, object_id, "[0:0_10:0)", key_frame_count=2)
@@ -202,7 +202,7 @@ def test_an_object_fits_flows_of_its_container_only(client: Client, ingest: Inge
 
 
 def test_objects_of_a_read_only_flow_may_be_reused(ingest: Ingest) -> None:
-    """R-FLW-12, trap 10."""
+    """R-FLW-12."""
     first, second = ingest.flow(), ingest.flow()
     object_id = ingest.add(first, "[0:0_1:0)")
     ingest.set_read_only(first, True)
@@ -213,7 +213,7 @@ def test_objects_of_a_read_only_flow_may_be_reused(ingest: Ingest) -> None:
 
 
 def test_what_one_flow_adds_to_an_object_shows_in_all(client: Client, ingest: Ingest) -> None:
-    """Trap 11, R-OBJ-06: instances belong to the object."""
+    """R-OBJ-06: instances belong to the object."""
     first, second = ingest.flow(), ingest.flow()
     object_id = ingest.add(first, "[0:0_1:0)")
     ingest.register(second, object_id, "[0:0_1:0)")

@@ -21,7 +21,7 @@ def test_a_stored_segment_answers_201_without_a_body(client: Client, ingest: Ing
 
 @pytest.mark.parametrize("flow_id", [UNKNOWN, "no-uuid"])
 def test_segments_of_an_unknown_flow_are_not_found(client: Client, flow_id: str) -> None:
-    """R-SEG-14, trap 1: unlike GET."""
+    """R-SEG-14: unlike GET."""
     assert client.post(f"/flows/{flow_id}/segments", json=external("[0:0_1:0)")).status == 404
     assert client.post(f"/flows/{flow_id}/segments", json=[external("[0:0_1:0)")]).status == 404
 
@@ -30,7 +30,7 @@ def test_segments_of_an_unknown_flow_are_not_found(client: Client, flow_id: str)
 def test_a_flow_without_container_takes_no_segments(
     client: Client, ingest: Ingest, many: bool
 ) -> None:
-    """R-SEG-14, R-FLW-10, trap 25."""
+    """R-SEG-14, R-FLW-10."""
     flow_id = ingest.flow(container=None)
     segment = external("[0:0_1:0)")
 
@@ -41,7 +41,7 @@ def test_a_flow_without_container_takes_no_segments(
 
 @pytest.mark.parametrize("many", [False, True])
 def test_a_read_only_flow_takes_no_segments(client: Client, ingest: Ingest, many: bool) -> None:
-    """R-SEG-14, trap 10; a broken body is told first (400 before 403)."""
+    """R-SEG-14; a broken body is told first (400 before 403)."""
     flow_id = ingest.flow(read_only=True)
     segment = external("[0:0_1:0)")
 
@@ -82,7 +82,7 @@ def test_a_closed_flow_still_takes_segments(ingest: Ingest) -> None:
 def test_segments_of_a_flow_do_not_overlap(
     client: Client, ingest: Ingest, standing: str, added: str, fits: bool
 ) -> None:
-    """R-SEG-15, R-TIME-10, G-19, trap 4: boundaries are sets, and an overlap is always 400."""
+    """R-SEG-15, R-TIME-10, G-19: boundaries are sets, and an overlap is always 400."""
     flow_id = ingest.flow()
     ingest.add(flow_id, standing)
 
@@ -108,7 +108,7 @@ def test_segments_of_two_flows_may_overlap(ingest: Ingest) -> None:
 def test_an_identical_segment_may_be_posted_again(
     client: Client, ingest: Ingest, many: bool
 ) -> None:
-    """R-SEG-16, design 7: 201 and no change, so that a retried ingest is safe."""
+    """R-SEG-16: 201 and no change, so that a retried ingest is safe."""
     flow_id = ingest.flow()
     segment = external("[0:0_1:0)", ts_offset="0:0", last_duration="0:5", key_frame_count=2)
     ingest.add_many(flow_id, [segment])
@@ -125,7 +125,7 @@ def test_an_identical_segment_may_be_posted_again(
 def test_absent_properties_of_an_identical_segment_count_as_their_defaults(
     client: Client, ingest: Ingest
 ) -> None:
-    """R-SEG-16, design 7: an absent one equals its default, or the object's."""
+    """R-SEG-16: an absent one equals its default, or the object's."""
     flow_id = ingest.flow()
     segment = external("[0:0_1:0)", key_frame_count=2, object_timerange="[0:0_5:0)")
     ingest.add_many(flow_id, [segment])
@@ -194,7 +194,7 @@ def test_a_different_segment_over_a_stored_one_is_refused(
 def test_a_segment_needs_a_bounded_timerange_that_includes_its_start(
     client: Client, ingest: Ingest, timerange: str
 ) -> None:
-    """R-SEG-17, R-TIME-02, -06, -07, -12, trap 5: what passes the pattern is not enough."""
+    """R-SEG-17, R-TIME-02, -06, -07, -12: what passes the pattern is not enough."""
     flow_id = ingest.flow()
 
     answer = client.post(f"/flows/{flow_id}/segments", json=external(timerange))
@@ -270,7 +270,7 @@ def test_a_segment_can_be_corrected_by_deletion(client: Client, ingest: Ingest) 
 
 
 def test_segments_touch_segments_updated_and_nothing_else(ingest: Ingest) -> None:
-    """R-SEG-29, R-FLW-05, trap 24: a segment write is no change of the metadata."""
+    """R-SEG-29, R-FLW-05: a segment write is no change of the metadata."""
     flow_id = ingest.flow()
     before = ingest.document(flow_id)
     ingest.add(flow_id, "[0:0_1:0)")

@@ -73,7 +73,7 @@ def test_a_source_takes_the_words_of_its_first_flow_once(client: Client) -> None
 
 @pytest.mark.parametrize("name", ["label", "description"])
 def test_the_words_of_a_source_are_edited(client: Client, clock: Clock, name: str) -> None:
-    """R-SRC-04, R-SRC-05, R-SRC-06, G-06, trap 25: unset reads as the empty text, 200."""
+    """R-SRC-04, R-SRC-05, R-SRC-06, G-06: unset reads as the empty text, 200."""
     document = put(client)
     path = f"/sources/{document['source_id']}/{name}"
     created = source_of(client, document)["created"]
@@ -128,7 +128,7 @@ def test_a_source_without_tags_shows_an_empty_map(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "a.b", "%", "ünï", "a b", "?", "instances", "..", "a%2Fb"])
 def test_a_tag_of_a_source_has_any_name(client: Client, name: str) -> None:
-    """R-GEN-06, trap 7: slashes are encoded and do not separate."""
+    """R-GEN-06: slashes are encoded and do not separate."""
     source_id = put(client)["source_id"]
     path = f"/sources/{source_id}/tags/{quoted(name).replace('..', '%2E%2E')}"
 
@@ -152,7 +152,7 @@ def test_a_tag_of_a_source_is_text_or_a_list_of_texts(client: Client, body: byte
 def test_an_unknown_or_malformed_source_is_not_found(
     client: Client, source_id: str, child: str
 ) -> None:
-    """R-GEN-04, R-GEN-05, trap 6."""
+    """R-GEN-04, R-GEN-05."""
     path = f"/sources/{source_id}{child}"
 
     assert client.get(path).status == 404
@@ -214,7 +214,7 @@ def test_a_source_leaves_a_collection_with_its_flow(client: Client) -> None:
 
 
 def test_sources_are_found_by_who_collects_them(client: Client) -> None:
-    """R-PAGE-17, R-SRC-11, trap 15: blank asks for those that nothing collects."""
+    """R-PAGE-17, R-SRC-11: blank asks for those that nothing collects."""
     video, audio = put(client), put(client, "audio")
     first, second = collecting(client, video), collecting(client, audio)
 
@@ -269,7 +269,7 @@ def test_a_bad_query_for_sources_is_refused(client: Client, query: str) -> None:
 
 
 def test_sources_are_sorted(client: Client, clock: Clock) -> None:
-    """R-PAGE-10, R-PAGE-11, R-PAGE-12, trap 21: those without a label come last, or first."""
+    """R-PAGE-10, R-PAGE-11, R-PAGE-12: those without a label come last, or first."""
     ids = []
     for label in ("b", None, "a"):
         ids.append(put(client, label=label)["source_id"])

@@ -102,7 +102,7 @@ def test_faulty_lists_of_object_ids_are_refused(
 def test_object_ids_that_exist_are_refused_with_words_that_clients_know(
     client: Client, ingest: Ingest
 ) -> None:
-    """R-STO-04, trap 13, B24: allocated ids are in use, too; nothing is allocated."""
+    """R-STO-04, B24: allocated ids are in use, too; nothing is allocated."""
     flow_id, other_id = ingest.flow(), ingest.flow()
     ingest.allocated(flow_id, object_ids=["taken"])
 
@@ -152,14 +152,14 @@ def test_an_unknown_backend_is_refused(client: Client, ingest: Ingest, storage_i
 
 
 def test_a_flow_without_container_gets_no_storage(client: Client, ingest: Ingest) -> None:
-    """R-STO-06, R-FLW-10, trap 25."""
+    """R-STO-06, R-FLW-10."""
     flow_id = ingest.flow(container=None)
 
     assert client.post(f"/flows/{flow_id}/storage", json={}).status == 400
 
 
 def test_a_read_only_flow_gets_no_storage(client: Client, ingest: Ingest) -> None:
-    """R-STO-06, trap 10."""
+    """R-STO-06."""
     flow_id = ingest.flow(read_only=True)
 
     answer = client.post(f"/flows/{flow_id}/storage", json={})
@@ -184,7 +184,7 @@ def test_a_broken_body_is_told_before_a_read_only_flow(client: Client, ingest: I
 
 
 def test_the_content_type_is_the_container_unless_asked_otherwise(ingest: Ingest) -> None:
-    """R-STO-07, R-STO-08, B6, trap 17: asked for as `content_type`, told as `content-type`."""
+    """R-STO-07, R-STO-08, B6: asked for as `content_type`, told as `content-type`."""
     flow_id = ingest.init_flow()
 
     plain = ingest.allocate(flow_id)[0]["put_url"]
@@ -254,7 +254,7 @@ def test_each_call_gives_fresh_ids(ingest: Ingest) -> None:
 
 
 def test_an_allocated_object_is_invisible(client: Client, ingest: Ingest) -> None:
-    """R-STO-11, R-OBJ-02, trap 13: GET, HEAD and both writes of instances are 404."""
+    """R-STO-11, R-OBJ-02: GET, HEAD and both writes of instances are 404."""
     flow_id = ingest.flow()
     object_id = ingest.allocated(flow_id)
     instance = {"url": "https://example.com/a.ts", "label": "copy"}

@@ -1,4 +1,4 @@
-"""The filters of `get_urls` on segments and objects (R-URL, traps 15 and 16)."""
+"""The filters of `get_urls` on segments and objects (R-URL)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,7 +64,7 @@ def labels(found: list[dict[str, Any]]) -> list[str]:
 
 
 def test_urls_are_filtered_by_label(urls: Urls) -> None:
-    """R-URL-02, trap 15, B5, B17: omitted is all, empty is none."""
+    """R-URL-02, B5, B17: omitted is all, empty is none."""
     assert labels(urls({})) == ["away", "main", "second"]
     assert labels(urls({"accept_get_urls": "main"})) == ["main"]
     assert labels(urls({"accept_get_urls": "main,away"})) == ["away", "main"]
@@ -73,7 +73,7 @@ def test_urls_are_filtered_by_label(urls: Urls) -> None:
 
 
 def test_urls_are_filtered_by_storage_id(ingest: Ingest, urls: Urls) -> None:
-    """R-URL-03, trap 15: omitted or empty is all; uncontrolled ones only then."""
+    """R-URL-03: omitted or empty is all; uncontrolled ones only then."""
     ids = {backend["label"]: backend["id"] for backend in ingest.storage_backends()}
     both = f"{ids['main']},{ids['second']}"
 
@@ -84,7 +84,7 @@ def test_urls_are_filtered_by_storage_id(ingest: Ingest, urls: Urls) -> None:
 
 
 def test_urls_are_filtered_by_signature(urls: Urls) -> None:
-    """R-URL-04, R-URL-09, trap 16, B7, B8: `false` includes those where it is unset."""
+    """R-URL-04, R-URL-09, B7, B8: `false` includes those where it is unset."""
     both, signed, plain = urls({}), urls({"presigned": "true"}), urls({"presigned": "false"})
 
     assert len(both) == 5

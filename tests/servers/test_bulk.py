@@ -1,4 +1,4 @@
-"""60 000 segments in one POST, under each server's own time-outs (issue 3, B23)."""
+"""60 000 segments in one POST, under each server's own time-outs (B23)."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ COUNT = 60_000
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_sixty_thousand_segments_go_in_within_ten_seconds(tmp_path: Path, server: str) -> None:
-    """Issue 3, B23, R-SEG-10, R-EVT-02: one transaction, told in parts of at most 1000."""
+    """B23, R-SEG-10, R-EVT-02: one transaction, told in parts of at most 1000."""
     with serving(tmp_path, "--server", server, environment=with_a_sink(tmp_path)) as running:
         client = Client(Http(f"http://127.0.0.1:{running.port}", timeout=60))
         ingest = Ingest(client)
