@@ -221,7 +221,7 @@ def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bo
     doomed = [
         one
         for one in found
-        if task.document.delete_flow or (_covers(timerange, one) and one.at <= task.created_ns)
+        if task.document.delete_flow or (_covers(timerange, one) and one.at_ns <= task.created_ns)
     ]
     if doomed:
         stored = edit.stored(flow_id)

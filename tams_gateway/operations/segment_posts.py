@@ -144,7 +144,7 @@ class _Batch:
     ) -> None:
         known = {object_id: one.object for object_id, one in objects.items()}
         self.registration = Registration(flow, known, labels)
-        self.at = at
+        self.at_ns = at
         self.segments: list[Segment] = []
         self.posted: list[Posted] = []
         self.indexes: list[int] = []
@@ -171,7 +171,7 @@ class _Batch:
                 span.end,
                 post.object_id,
                 body,
-                self.at,
+                self.at_ns,
                 media_object.init_object_id,
             )
         )
@@ -201,7 +201,7 @@ def _commit(
     for object_id, media_object in batch.registration.changed.items():
         known = objects.get(object_id)
         edit.add(media_objects.put(media_object, ABSENT if known is None else known.version))
-    edit.add(AddSegments(stored.flow.id, stored.life, batch.segments, batch.at))
+    edit.add(AddSegments(stored.flow.id, stored.life, batch.segments, batch.at_ns))
     told = batch.segments if gateway.listening else []
     for part in _parts(told, gateway.limits.segments_per_event):
         shown = [Raw(shown_segment(segment)) for segment in part]

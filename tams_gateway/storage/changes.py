@@ -61,14 +61,14 @@ class AddSegments(msgspec.Struct, frozen=True):
     """Add segments to a life of a flow; any order, none overlapping another of this list.
 
     Raises `OverlapError` if one overlaps a stored one. Moves `touched` of the flow's record on
-    to `at` where the record has this life, also without any segments, but not its version, and
+    to `at_ns` where the record has this life, also without any segments, but not its version, and
     without making several writers of one flow conflict.
     """
 
     flow_id: str
     life: int
     segments: Sequence[Segment]
-    at: int
+    at_ns: int
 
 
 class DropSegments(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class DropSegments(msgspec.Struct, frozen=True):
     flow_id: str
     life: int
     segments: Sequence[Segment]
-    at: int
+    at_ns: int
 
 
 class Emit(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     for what is not. `version` is positive, and no earlier state of this id ever had it, also not
     before a deletion. `touched` is, for a kind with segments, when an `AddSegments` or
     `DropSegments` of its life last came, in nanoseconds since 1970, None before the first: its
-    `at` or, should that not be later than `touched`, one nanosecond more than that. So it moves
+    `at_ns` or, should that not be later than `touched`, one nanosecond more than that. So it moves
     with each of them.
     """
 
@@ -63,7 +63,7 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
 
     `start_ns` and `end_ns` are half-open on the flow's timeline. `body` is the segment's JSON
     object without its URLs, without `init_object` and without `object_timerange`; listings
-    splice those in before the closing brace. `at` is when it was added, in nanoseconds since
+    splice those in before the closing brace. `at_ns` is when it was added, in nanoseconds since
     1970: a deletion in the background takes only what was there when it was accepted.
     """
 
@@ -71,7 +71,7 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     end_ns: int
     object_id: str
     body: bytes
-    at: int
+    at_ns: int
     init_object_id: str | None = None
 
 

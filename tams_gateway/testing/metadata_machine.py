@@ -89,7 +89,7 @@ class _Model:
                 stored = [one for one in self.segments.get(life, []) if one not in change.segments]
                 added = change.segments if isinstance(change, AddSegments) else []
                 self.segments[life] = sorted([*stored, *added], key=lambda one: one.start_ns)
-                self._touch(change.flow_id, change.life, change.at)
+                self._touch(change.flow_id, change.life, change.at_ns)
 
     def _touch(self, flow_id: str, life: int, at: int) -> None:
         if flow_id in self.records and self.records[flow_id][1]["life"] == life:

@@ -178,7 +178,7 @@ class MemoryMetadata:
         for name in self._with_segments:
             record = self._records[name].by_id.get(change.flow_id)
             if record is not None and record.fields.get("life") == change.life:
-                at = change.at
+                at = change.at_ns
                 if record.touched is not None:
                     at = max(at, record.touched + 1)
                 self._records[name].put(msgspec.structs.replace(record, touched=at))

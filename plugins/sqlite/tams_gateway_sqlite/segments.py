@@ -131,7 +131,7 @@ def add(connection: sqlite3.Connection, change: AddSegments) -> None:
                 one.start_ns,
                 encode(one.object_id),
                 None if one.init_object_id is None else encode(one.init_object_id),
-                one.at,
+                one.at_ns,
                 one.body,
             )
             for one in change.segments
@@ -173,7 +173,7 @@ def drop(connection: sqlite3.Connection, change: DropSegments) -> None:
                 one.start_ns,
                 encode(one.object_id),
                 None if one.init_object_id is None else encode(one.init_object_id),
-                one.at,
+                one.at_ns,
                 one.body,
             )
             for one in change.segments
@@ -191,5 +191,5 @@ def touch(
         connection.execute(
             f"UPDATE {table.record} SET touched = max(ifnull(touched + 1, ?), ?)"
             f" WHERE id = ? AND +{table.columns['life']} = ?",
-            (change.at, change.at, encode(change.flow_id), change.life),
+            (change.at_ns, change.at_ns, encode(change.flow_id), change.life),
         )
