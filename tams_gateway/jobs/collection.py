@@ -12,7 +12,7 @@ from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
 from tams_gateway.operations.media_objects import Stored
-from tams_gateway.storage.changes import Change
+from tams_gateway.storage.changes import Change, Delete
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.objects import Place
 from tams_gateway.storage.query import Below, Query, Sort
@@ -62,7 +62,9 @@ def _delete(gateway: Gateway, lease: Lease, log: FilteringBoundLogger, found: li
         else:
             changes.append(media_objects.delete(one))
     gateway.metadata.apply([lease.expected(), *changes])
-    log.info("objects_collected", count=len(found))
+    collected = sum(isinstance(change, Delete) for change in changes)
+    if collected:
+        log.info("objects_collected", count=collected)
 
 
 def delete_bytes(gateway: Gateway, instances: list[Instance]) -> dict[str, str]:

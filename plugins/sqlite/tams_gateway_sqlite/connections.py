@@ -31,6 +31,7 @@ class Connections:
         self._path = path
         self._durability = durability
         self._writer: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(None)
@@ -81,9 +82,19 @@ class Connections:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def writer(self) -> sqlite3.Connection:
-        """Return the connection to write with; the caller holds the turn."""
+        """Return the connection to write with; the caller holds the turn.
+
+        Raises `StoreError` where the path has led to another file, or to none, since it was
+        opened: what is written into such a file is gone at the next start.
+        """
         if self._writer is None:
             self._writer = self._connect()
+            self._file = _identity(self._path)
+        elif _identity(self._path) != self._file:
+            raise StoreError(
+                f"{self._path}: was moved or replaced under the running gateway;"
+                " put it back, or restart"
+            )
         return self._writer
 
     @contextmanager
@@ -173,6 +184,15 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_NOTADB: "give the path of a database of this plugin, or of no file yet",
     sqlite3.SQLITE_CORRUPT: "restore a backup",
 }
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from every other, None where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open_lock(path: Path, name: str) -> int:

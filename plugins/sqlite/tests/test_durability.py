@@ -201,3 +201,19 @@ def test_what_fails_in_one_callers_work_reaches_that_caller_alone(path: Path) ->
     assert {} == store.get(THING, ["a", "b"])
     store.apply([put("a")])
     store.close()
+
+
+def test_a_file_that_was_moved_away_takes_no_more_commits(path: Path) -> None:
+    """What went into it would be gone at the next start, though it was acknowledged."""
+    store = SqliteMetadata(path)
+    store.apply([put("before")])
+    aside = path.rename(path.with_suffix(".aside"))
+    with pytest.raises(StoreError, match="moved or replaced"):
+        store.apply([put("lost")])
+    assert not store.check().ok
+
+    aside.rename(path)
+
+    assert store.check().ok
+    store.apply([put("after")])
+    assert {"before", "after"} == set(store.get(THING, ["before", "lost", "after"]))
