@@ -9,7 +9,7 @@ import click
 
 from tams_gateway.assembly import Assembly, assemble
 from tams_gateway.cli.options import config_option
-from tams_gateway.http.network import is_loopback
+from tams_gateway.cli.preflight import check_host, check_server
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 
@@ -23,11 +23,13 @@ def check(path: Path | None) -> None:
     """
     settings = load(path, os.environ)
     select(settings).check_workers(settings.serve.workers)
+    check_server(settings)
+    check_host(settings)
     click.echo(f"config: {settings.source} is valid")
     with closing(assemble(settings)) as assembly:
         healthy = _check_opened(assembly)
     if not settings.auth:
-        healthy &= _check_open(settings)
+        _tell_open(settings)
     if not healthy:
         sys.exit(1)
 
@@ -44,15 +46,12 @@ def _check_opened(assembly: Assembly) -> bool:
     return healthy
 
 
-def _check_open(settings: Settings) -> bool:
-    """Print whom a gateway without auth providers serves; return whether it may start."""
+def _tell_open(settings: Settings) -> None:
+    """Print whom a gateway without auth providers serves."""
     if settings.service.auth_open:
         click.echo("auth: none: everybody who reaches the gateway is served, without credentials")
-        return True
-    local = is_loopback(settings.serve.host)
-    if local:
-        click.echo("auth: none: this machine alone is served, without credentials")
     else:
-        click.echo(f"auth: FAILS: none, but serve.host is {settings.serve.host}")
-    click.echo("      to do: configure [[auth]] before you serve others, or say service.auth_open")
-    return local
+        click.echo("auth: none: this machine alone is served, without credentials")
+        click.echo(
+            "      to do: configure [[auth]] before you serve others, or say service.auth_open"
+        )

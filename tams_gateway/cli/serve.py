@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -19,8 +18,8 @@ from typing import Any, Final
 import click
 
 from tams_gateway.cli.options import config_option
+from tams_gateway.cli.preflight import check_host, check_server
 from tams_gateway.config_file import ConfigError
-from tams_gateway.http.network import is_loopback
 from tams_gateway.selection import Selected, Selection, select
 from tams_gateway.settings import Settings, load
 
@@ -64,27 +63,11 @@ def serve(
     settings = load(path, environment)
     selection = select(settings)
     selection.check_workers(settings.serve.workers)
-    _check_server(settings)
-    _check_host(settings)
+    check_server(settings)
+    check_host(settings)
     environment["TAMS_GATEWAY__SERVE__PORT"] = str(_check_port(settings))
     _tell(settings, selection, environment["TAMS_GATEWAY__SERVE__PORT"])
     sys.exit(_guard(settings.serve.server, _MALLOC | environment))
-
-
-def _check_server(settings: Settings) -> None:
-    name = settings.serve.server
-    if find_spec(name) is None:
-        raise ConfigError(f"{name} is not installed: pip install 'tams-gateway[{name}]'")
-
-
-def _check_host(settings: Settings) -> None:
-    """Refuse to serve anybody without credentials where nobody asked for that."""
-    host = settings.serve.host
-    if not settings.auth and not settings.service.auth_open and not is_loopback(host):
-        raise ConfigError(
-            f"refusing to serve {host} without credentials: configure [[auth]], or set "
-            "auth_open = true in [service] to let anybody read, write and delete"
-        )
 
 
 def _check_port(settings: Settings) -> int:

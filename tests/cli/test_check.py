@@ -1,5 +1,6 @@
 """`tams-gateway check` opens everything, looks at it once, and says what to do."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,16 @@ def test_an_open_gateway_is_told_of(tmp_path: Path) -> None:
 def test_an_open_gateway_for_other_machines_is_refused(tmp_path: Path) -> None:
     status, output = check(tmp_path, MEMORY + "[serve]\nhost = '0.0.0.0'")
     assert status == 1
-    assert "auth: FAILS: none, but serve.host is 0.0.0.0\n      to do: configure [[auth]]" in output
+    assert "refusing to serve 0.0.0.0 without credentials: configure [[auth]]" in output
+
+
+def test_a_server_that_is_not_installed_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "granian", None)
+    status, output = check(tmp_path, MEMORY + "[serve]\nserver = 'granian'")
+    assert status == 1
+    assert "granian is not installed: " in output
 
 
 def test_more_workers_than_the_plugins_allow_are_refused(tmp_path: Path) -> None:
