@@ -16,7 +16,7 @@ class Credentials(msgspec.Struct, frozen=True):
     access_token: str | None
     headers: Mapping[str, str]
     peer: str
-    """The address of the client, behind trusted proxies."""
+    """The address of the client, behind trusted proxies; `""` where it has none (a Unix socket)."""
 
 
 class DeniedError(Exception):
@@ -32,7 +32,8 @@ class AuthProvider(Protocol):
     def authenticate(self, credentials: Credentials) -> Principal | None:
         """Return the principal, or None if the credentials are of another kind.
 
-        Raises `DeniedError` if they are of this kind and wrong.
+        Raises `DeniedError` if they are of this kind and wrong, `StoreError` if whoever it asks
+        does not answer (503). Anything else that it raises is a fault of the gateway (500).
         """
 
     def check(self) -> Health:

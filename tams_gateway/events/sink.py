@@ -13,7 +13,10 @@ class EventSink(Protocol):
     def deliver(self, events: Sequence[Event]) -> None:
         """Deliver the events in order; on return they count as delivered.
 
-        Whatever it raises, the same events come again later, from the first one on.
+        It is called by one thread at a time, may block, and gets at most 100 events. The order
+        holds for the events of one flow or source. Whatever it raises, the same events come again
+        later, from the first one on; and a delivery may be repeated whole when another process
+        takes over.
         """
 
     def check(self) -> Health:

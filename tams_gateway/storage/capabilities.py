@@ -8,7 +8,10 @@ from tams_gateway.storage.objects import Place, Stat
 
 @runtime_checkable
 class SupportsMediaRoutes(Protocol):
-    """An object store whose bytes the gateway itself serves below `/media/NAME/`."""
+    """An object store whose bytes the gateway itself serves below `/media/NAME/`.
+
+    Keeps versions: `write` returns one, and each stays readable until it is deleted.
+    """
 
     media_urls: MediaUrls
     """Makes and verifies the URLs that the store hands out."""

@@ -54,14 +54,24 @@ class MetadataStore(Protocol):
         """
 
     def tip(self) -> str:
-        """Return the cursor behind which only later commits come."""
+        """Return the cursor behind which only later commits come.
+
+        For a reader that is new and wants nothing of the past, such as a sink of a plugin; the
+        core itself reads from the beginning.
+        """
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes all together or not at all, however many; durable on return.
 
         A record is named by at most one Put, Delete or Expect, a life of a flow by at most one
-        AddSegments or DropSegments. Raises `ConflictError` where an expectation fails,
-        `OverlapError` where added segments meet stored ones (conflicts are told first).
+        AddSegments or DropSegments. The order of the list means nothing: every expectation, that
+        of `ExpectTouched` too, looks at what stood before the call, and records change before
+        segments do, so that these move `touched` of a record that comes with them. A Put has no
+        field that its kind does not declare, and a later `Kind` of the same name may declare
+        more. An empty list changes nothing.
+
+        Raises `ConflictError` where an expectation fails, else `OverlapError` where added
+        segments overlap stored ones.
         """
 
     def check(self) -> Health:

@@ -37,7 +37,10 @@ class Absent(msgspec.Struct, frozen=True):
 
 
 class AtLeast(msgspec.Struct, frozen=True):
-    """The INT field is present and not below the value."""
+    """The INT field is present and not below the value.
+
+    For plugins, such as one that lists what expires within a day; the core asks only `Below`.
+    """
 
     field: str
     value: int

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.objects import ObjectStore, Place, Stat
 
@@ -54,6 +55,19 @@ class ObjectStoreContract:
         assert hashlib.sha256(LONGER).hexdigest() == stat.sha256
         assert read(store, Place(KEY, stat.version)) == LONGER
         assert read(store, Place(KEY)) == LONGER
+
+    def test_a_store_behind_the_media_routes_keeps_versions(self, store: ObjectStore) -> None:
+        """Of two uploads of one key each is read and deleted by itself; others have no routes."""
+        if not isinstance(store, SupportsMediaRoutes):
+            return
+        old = store.write(KEY, TYPE, [b"old"]).version
+        new = store.write(KEY, TYPE, [b"new"]).version
+
+        assert old is not None
+        assert new is not None
+        assert read(store, Place(KEY, old)) == b"old"
+        assert store.delete([Place(KEY, old)]) == {}
+        assert read(store, Place(KEY, new)) == b"new"
 
     def test_no_bytes_are_an_object_too(self, store: ObjectStore) -> None:
         """An empty upload is there, unlike none."""
