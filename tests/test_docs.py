@@ -150,6 +150,12 @@ def test_the_contract_test_of_the_guide_is_that_of_sqlite() -> None:
     assert shown in text("plugins/sqlite/tests/test_metadata.py")
 
 
+def test_the_hook_of_the_readme_is_that_of_the_guide() -> None:
+    (shown,) = blocks(section(text("README.md"), "## Write a plugin"), "python")
+    guide = blocks(section(text("plugins/README.md"), "## Write one in ten minutes"), "python")
+    assert guide[0].endswith(shown)
+
+
 def test_every_contract_class_is_documented() -> None:
     kit = (ROOT / "tams_gateway" / "testing").glob("*_store.py")
     classes = {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tams_gateway.plugin.loader import OWN
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(path.name for path in (ROOT / "plugins").iterdir() if path.is_dir())
 
@@ -25,6 +27,11 @@ def test_the_tests_run_with_every_plugin() -> None:
     deps = tox["testenv"]["deps"].split("\n")
     installed = [dep.removeprefix("-e plugins/") for dep in deps if dep.startswith("-e plugins/")]
     assert set(FOLDERS) == set(installed)
+
+
+def test_the_loader_knows_what_to_install_of_this_repository() -> None:
+    """From a folder: a name that nobody holds could be registered by anybody."""
+    assert FOLDERS == list(OWN)
 
 
 def test_the_guide_lists_every_plugin() -> None:

@@ -19,19 +19,8 @@ from tams_gateway.plugin.provider import API, Provider
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
-DISTRIBUTIONS: Final[Mapping[str, str]] = {
-    "memory": "tams-gateway-memory",
-    "sqlite": "tams-gateway-sqlite",
-    "filesystem": "tams-gateway-filesystem",
-    "s3": "tams-gateway-s3",
-    "vast": "tams-gateway-vast",
-    "basic": "tams-gateway-auth",
-    "jwt": "tams-gateway-auth",
-    "url-token": "tams-gateway-auth",
-    "webhook": "tams-gateway-events",
-    "log": "tams-gateway-events",
-}
-"""The plugins of this project and their distributions, to say what to install."""
+OWN: Final = ("filesystem", "memory", "sqlite")
+"""The plugins of this repository, each in a folder of its name, to say what to install."""
 
 
 _SECTIONS: Final[Mapping[str, str]] = {
@@ -75,7 +64,7 @@ def load(name: str) -> "Plugin":
     """
     found = installed()
     if name not in found:
-        hint = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
+        hint = f"; in a checkout: pip install ./plugins/{name}" if name in OWN else ""
         names = ", ".join(sorted(found)) or "none"
         raise PluginError(f"no plugin {name!r}; installed: {names}{hint}")
     what = f"plugin {name!r} ({found[name]})"
@@ -88,7 +77,7 @@ def load(name: str) -> "Plugin":
     except pluggy.PluginValidationError as error:
         raise PluginError(f"{what}: {_hook_mistake(error)}") from error
     except Exception as error:
-        # An import and a factory run foreign code, which may raise anything; it is told on.
+        # An import and a factory run foreign code, which may raise anything: say what it was.
         raise PluginError(f"{what} does not load: {type(error).__name__}: {error}") from error
     commands = [command for some in results.pop("tams_commands") for command in some]
     return Plugin(

@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 STORE = """
 @hookimpl
 def tams_metadata_store():
-    return Provider("a", Settings, lambda settings, context: None, "A store.", api={api})
+    return Provider(Settings, lambda settings, context: None, "A store.", api={api})
 """
 GOOD = HEAD + STORE.format(api=API)
 
@@ -57,8 +57,9 @@ def test_a_missing_plugin_is_told_with_those_that_are_there(install: Install) ->
 
 
 def test_a_known_plugin_that_is_missing_comes_with_what_to_install() -> None:
-    assert refusal("vast") == "no plugin 'vast'; installed: none; pip install tams-gateway-vast"
-    assert refusal("jwt").endswith("pip install tams-gateway-auth")
+    assert refusal("sqlite") == (
+        "no plugin 'sqlite'; installed: none; in a checkout: pip install ./plugins/sqlite"
+    )
 
 
 def test_two_distributions_of_one_plugin_are_refused(install: Install) -> None:
