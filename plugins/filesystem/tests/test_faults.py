@@ -37,6 +37,25 @@ def store(root: Path) -> FilesystemObjects:
     return open_store(root)
 
 
+def test_what_a_dead_writer_left_goes_with_a_later_upload(root: Path) -> None:
+    """No restart is needed: it looks at most once a minute, at what is older than that."""
+    now = [time.time()]
+    urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+    store = FilesystemObjects(root, urls, durable=False, now=lambda: now[0])
+    left = root / "@uploads" / "left"
+    left.write_bytes(b"half")
+
+    os.utime(left, (now[0] - 3600, now[0] - 3600))
+    now[0] += 59
+    store.write(KEY, "video/mp2t", [b"data"])
+    early = left.exists()
+    now[0] += 2
+    store.write(KEY, "video/mp2t", [b"data"])
+
+    assert early
+    assert not left.exists()
+
+
 def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
