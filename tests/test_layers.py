@@ -16,8 +16,8 @@ ALLOWED = {
     "events": {"domain"},
     "operations": {"domain", "storage", "auth", "events"},
     "jobs": {"domain", "storage", "auth", "events", "operations"},
-    "plugin": {"domain", "storage", "auth", "events", "config_file"},
-    "http": {"domain", "storage", "auth", "events", "operations", "jobs", "settings"},
+    "plugin": {"domain", "storage", "auth", "events"},
+    "http": {"domain", "storage", "auth", "events", "operations", "settings"},
 }
 """For each layer, the others that it may import; what is not named here stands above them all.
 
