@@ -2,7 +2,7 @@
 
 The first process holds no store and answers no request. It runs the server as a child, which gets
 all it needs by its environment, hands on signals, and sees to it that everything has ended within
-ten seconds of the first, with status 0 whatever the server makes of it.
+ten seconds of the first signal, with status 0 even if the server exits with another.
 """
 
 import os

@@ -54,7 +54,10 @@ def check_siblings(
 
 
 def check_members(flow_id: str, items: Iterable[CollectionItem], at: str) -> None:
-    """Refuse a flow that collects itself, or one flow twice (R-COL-04); `at` as above."""
+    """Refuse a flow that collects itself, or one flow twice (R-COL-04).
+
+    `at` points to the collection in the body.
+    """
     seen = set()
     for index, item in enumerate(items):
         if item.id == flow_id:

@@ -63,7 +63,7 @@ class Deliveries:
             woken.set()
 
     def stop(self, timeout: float) -> None:
-        """Stop after the delivery in hand, which comes again where it takes longer."""
+        """Stop after the delivery in hand; one that outlasts `timeout` comes again later."""
         self._stopped.set()
         self._active.set()
         self.wake()

@@ -68,8 +68,8 @@ def put_task(task: DeletionTask, due_ns: int | None, expect: int) -> Put:
 def new_life(gateway: Gateway, flow_id: str, now_ns: int) -> int:
     """Return the life of a new flow of this id: one that no earlier flow of the id had.
 
-    It is the time, so that a flow which came and went meanwhile had another, and above those
-    whose segments are still going, should the clock have been set back.
+    It is the time, which no earlier life can be. Should the clock have been set back, it is one
+    more than the latest life whose segments are still being deleted.
     """
     query = Query(
         DELETION_REQUEST,

@@ -56,7 +56,7 @@ class _Target(msgspec.Struct, frozen=True):
 
 
 def signed(gateway: Gateway, request: Request) -> bool:
-    """Whether the request has a signature of ours; raises `Forbidden` if it is not, or expired."""
+    """Whether the request has a signature of ours; raises `Forbidden` for one forged or expired."""
     params = Params(request.query)
     signature = params.text("signature")
     if signature is None:

@@ -11,12 +11,13 @@ JSON: Final = "application/json"
 
 
 class Request(msgspec.Struct, kw_only=True, gc=False):
-    """One request. The pipeline sets `principal`; nothing else changes.
+    """One request. The adapter and the reception fill it, the pipeline sets `id` and `principal`.
 
     `path` holds the decoded path parameters, `query` the raw query string, `headers` the header
     with names in lower case. `base` is the URL under which the client reaches the API, without a
     trailing slash (B1, B29). `body` is the whole body, except on a media PUT, where `stream`
-    yields it in chunks. `peer` is the client's address, behind trusted proxies.
+    yields it in chunks. `peer` is the client's address, behind trusted proxies. `url_path` is the
+    path as the client sent it, `id` that of the request in the log and in errors.
     """
 
     method: str

@@ -37,8 +37,9 @@ class Registration:
             media_object = self._first(posted, known)
         else:
             media_object = self._reused(posted, known)
-        self._keep(replace(media_object, uses=media_object.uses + 1))
-        return media_object
+        used = replace(media_object, uses=media_object.uses + 1)
+        self._keep(used)
+        return used
 
     def check_repeated(self, posted: Posted) -> None:
         """Refuse a segment that says of an object of this batch what is not true of it."""

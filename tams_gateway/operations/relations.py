@@ -143,7 +143,7 @@ def _derive_source(edit: Edit, source_id: str) -> None:
     """Write the collection of a source anew from its flows, and its members' `collected_by`.
 
     The source's record gets a new version even if nothing changes, so that two flows of one
-    source that change at once meet. A source is no member of itself.
+    source that change at once conflict. A source is no member of itself.
     """
     stored = edit.source(source_id)
     if stored is None:

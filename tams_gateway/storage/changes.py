@@ -48,7 +48,7 @@ class Expect(msgspec.Struct, frozen=True):
 class ExpectTouched(msgspec.Struct, frozen=True):
     """Change nothing, but fail unless the record is there and was last touched at that time.
 
-    So a change that relies on the segments of a flow meets those who add or drop some. It may
+    So a change that relies on the segments of a flow conflicts with adding or dropping some. It may
     stand beside another change of the record.
     """
 

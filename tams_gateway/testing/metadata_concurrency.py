@@ -92,14 +92,14 @@ class ThreadsContract:
     """What a metadata store promises to the threads of one process."""
 
     def test_of_overlapping_adds_exactly_one_wins(self, store: MetadataStore) -> None:
-        """Twelve recorders that send the same minute leave one segment, not two."""
+        """Eight recorders that send the same minute leave one segment, not two."""
         names = [f"thread-{number}" for number in range(_THREADS)]
         won = at_once([lambda name=name: claim(store, name, ROUNDS) for name in names])  # type: ignore[misc]
         assert list(range(ROUNDS)) == sorted(round_ for rounds in won for round_ in rounds)
         assert ROUNDS == len(all_segments(store, "contested"))
 
     def test_compare_and_swap_loses_no_step(self, store: MetadataStore) -> None:
-        """Twelve clients that set different tags of one flow at once all find theirs there."""
+        """Eight clients that set different tags of one flow at once all find theirs there."""
         store.apply([Put(THING, "counter", b"0")])
         at_once([lambda: count_up(store, ROUNDS)] * _THREADS)
         assert b"%d" % (_THREADS * ROUNDS) == record_of(store, "counter").body

@@ -153,7 +153,7 @@ class ProcessesContract:
     def test_a_reader_misses_no_event_of_two_processes(
         self, store: MetadataStore, opener: Opener
     ) -> None:
-        """The dispatcher runs in one process and the writers in all."""
+        """`Deliveries` runs in one process and the writers in all."""
         self._run(opener, "emit")
         numbers = list(range(ROUNDS))
         seen = follow(store, lambda count: count >= 2 * ROUNDS)

@@ -78,7 +78,7 @@ def unpack(packed: str) -> dict[str, Value]:
 
 
 class Table:
-    """The names that a kind has in SQL; nothing here touches a database."""
+    """The tables of a kind: their names, and how they are made."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -91,13 +91,6 @@ class Table:
     def index(self, field: str) -> str:
         """Return the name of a scalar field's index."""
         return f'"{self._index}{_identifier(field)}"'
-
-    def descends(self, field: str) -> bool:
-        """Whether ids descend in the field's index.
-
-        They do for an INT, so that the newest first with ascending ids is the index backwards.
-        """
-        return self.kind.fields[field] is FieldType.INT
 
     def covers(self, kind: Kind) -> bool:
         """Whether all that the kind declares is here."""
@@ -126,7 +119,8 @@ class Table:
                 execute(f"ALTER TABLE {self.record} ADD COLUMN {column} {type_}")
                 if self.kind.fields[field] is FieldType.SET:
                     continue
-                direction = "DESC" if self.descends(field) else "ASC"
+                # The newest first with ascending ids is the index backwards.
+                direction = "DESC" if self.kind.fields[field] is FieldType.INT else "ASC"
                 execute(
                     f"CREATE INDEX {self.index(field)} ON {self.record} ({column}, id {direction})"
                 )
