@@ -57,6 +57,7 @@ class Commits:
         failure: Exception | None = StoreError("the commit was interrupted")
         try:
             with self._connections.turn():
+                self._connections.shorten_log()
                 _commit(self._connections.writer(), batch)
             failure = None
         except (sqlite3.Error, OSError) as error:

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
 
 READERS: Final = 4
 """Connections for reading: more do not help, since rows are fetched under the GIL."""
+
+_LONGEST_LOG: Final = 64 * 2**20
+"""In bytes."""
 
 _PATIENCE: Final = 30.0
 """Seconds to wait for another program that holds the database."""
@@ -41,6 +45,7 @@ class Connections:
     def prepare(self) -> None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn."""
         with self.turn():
+            self._make_file()
             connection = self.writer()
             version, application = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -55,6 +60,19 @@ class Connections:
                     f"{self._path}: made by another release (schema {version}, this one knows"
                     f" {schema.VERSION}); install that release of tams-gateway-sqlite"
                 )
+
+    def _make_file(self) -> None:
+        """Make an empty file for the database, which its owner alone may read: it keeps keys.
+
+        Raises `StoreError` where a log of commits waits for a database that is not there.
+        """
+        if not self._path.exists():
+            if Path(f"{self._path}-wal").exists():
+                raise StoreError(
+                    f"{self._path}: is not there, but {self._path.name}-wal with commits of it"
+                    " is; put the database back, or move that file away"
+                )
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def _create(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -97,6 +115,18 @@ class Connections:
             )
         return self._writer
 
+    def shorten_log(self) -> None:
+        """Empty the log of commits where it has grown long; the caller holds the turn.
+
+        SQLite does so by itself only when nobody reads, which may never be.
+        """
+        try:
+            size = os.stat(f"{self._path}-wal").st_size
+        except FileNotFoundError:
+            return
+        if size > _LONGEST_LOG:
+            self.writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection to read with; waits while all are lent."""
@@ -123,8 +153,10 @@ class Connections:
         os.close(self._turnstile)
 
     def _connect(self) -> sqlite3.Connection:
+        # Never by making the file: SQLite would delete the commits that wait beside an empty one.
         connection = sqlite3.connect(
-            self._path,
+            f"file:{quote(str(self._path))}?mode=rw",
+            uri=True,
             timeout=_PATIENCE,
             isolation_level=None,
             check_same_thread=False,
@@ -139,9 +171,12 @@ class Connections:
 
 
 def make_directories(path: Path) -> None:
-    """Make a directory and its parents such that they survive a power cut."""
+    """Make a directory and its parents such that they survive a power cut.
+
+    Also one that stands: whoever made it may have died before its entry was on the disk.
+    """
     missing = [one for one in (path, *path.parents) if not one.exists()]
-    for directory in reversed(missing):
+    for directory in reversed([*missing, *([] if missing else [path])]):
         directory.mkdir(exist_ok=True)
         sync_directory(directory.parent)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from tams_gateway.storage.changes import ABSENT, ANY, Delete, Expect, ExpectTouched, Put
 from tams_gateway.storage.errors import ConflictError
-from tams_gateway.storage.records import FieldType, Kind, Record, Value
+from tams_gateway.storage.records import Kind, Record, Value
 from tams_gateway_sqlite.find import COLUMNS, one_of, record
 from tams_gateway_sqlite.schema import PRESENT, Table, encode, pack, unpack
 
@@ -16,6 +16,9 @@ _MANY = 500
 def get(connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> dict[str, Record]:
     """Return those of the records that are there."""
     found = {}
+    if len(ids) > _MANY:
+        # Several statements see one state; whoever lent the connection ends the transaction.
+        connection.execute("BEGIN")
     for at in range(0, len(ids), _MANY):
         wanted = one_of(ids[at : at + _MANY])
         text = f"SELECT {COLUMNS} FROM {table.record} AS r WHERE r.id {wanted.text}"
@@ -90,7 +93,8 @@ def _held(table: Table, fields: Mapping[str, Value]) -> set[tuple[bytes, int | b
     """Return what the sets of a record hold, as rows of `holds`."""
     rows: set[tuple[bytes, int | bytes]] = set()
     for field, value in fields.items():
-        if table.kind.type_of(field) is FieldType.SET and isinstance(value, frozenset):
+        # A field that an earlier release declared is a set all the same.
+        if isinstance(value, frozenset):
             name = encode(field)
             if field not in table.columns:
                 rows.add((name, PRESENT))

@@ -17,6 +17,7 @@ from tams_gateway.storage.changes import AddSegments, Emit, Expect, Forget, Put
 from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.query import Query, SegmentQuery, UseQuery
+from tams_gateway.storage.records import FieldType, Kind
 from tams_gateway.testing.metadata_samples import THING, put, record_of, segment
 
 
@@ -211,9 +212,49 @@ def test_a_file_that_was_moved_away_takes_no_more_commits(path: Path) -> None:
     with pytest.raises(StoreError, match="moved or replaced"):
         store.apply([put("lost")])
     assert not store.check().ok
+    with pytest.raises(StoreError):
+        store.get(THING, ["before"])  # Over a connection that is opened only now.
+    with pytest.raises(StoreError, match="-wal with commits"):
+        SqliteMetadata(path)
+    assert not path.exists()
 
     aside.rename(path)
 
     assert store.check().ok
     store.apply([put("after")])
     assert {"before", "after"} == set(store.get(THING, ["before", "lost", "after"]))
+    assert {"before", "after"} == set(SqliteMetadata(path).get(THING, ["before", "after"]))
+
+
+def test_the_database_is_for_its_owner_alone(path: Path) -> None:
+    """It keeps the keys that sign URLs."""
+    SqliteMetadata(path).apply([put("a")])
+    assert {0o600} == {one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+
+
+def test_the_log_of_commits_stays_short_though_somebody_always_reads(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_LONGEST_LOG", 2**20)
+    store = SqliteMetadata(path)
+    longest = 0
+    for number in range(30):
+        store.apply([Put(THING, f"{number}", bytes(2**18))])
+        with store._connections.reader() as reading:
+            reading.execute("SELECT version FROM counter").fetchone()
+        longest = max(longest, path.with_name("tams.db-wal").stat().st_size)
+    assert longest < 3 * 2**20
+
+
+def test_a_field_that_is_no_longer_declared_does_no_harm(path: Path) -> None:
+    """A later release may find records by fewer fields."""
+    before = Kind("thing", {"a": FieldType.SET, "b": FieldType.INT})
+    store = SqliteMetadata(path)
+    store.apply([Put(before, "one", b"{}", {"a": frozenset("x"), "b": 1})])
+    store.close()
+
+    after = Kind("thing", {"b": FieldType.INT})
+    store = SqliteMetadata(path)
+    store.apply([Put(after, "one", b"{}", {"b": 2})])
+
+    assert {"b": 2} == store.get(after, ["one"])["one"].fields
