@@ -30,8 +30,8 @@ def rules() -> list[str]:
     """Return every rule, in order."""
     return [
         f"R-{name}-{number:02}"
-        for name, (count, _) in FAMILIES.items()
-        for number in range(1, count + 1)
+        for name, (_, texts) in FAMILIES.items()
+        for number in range(1, len(texts) + 1)
     ]
 
 
@@ -81,15 +81,17 @@ def conformance(found: Proofs) -> str:
     parts = [
         "# Conformance",
         f"Which test proves which rule of TAMS 8.2. Made by `{COMMAND}`; do not edit.",
-        "The rules are numbered by subject. The name of each test is a sentence that is true of\n"
-        "the gateway; the test itself names the rules that it proves. Beside that, every response\n"
-        "of the whole test suite is checked against the official document, where\n"
-        "`TAMS_SPEC` leads to it.",
+        "The rules are numbered by subject, by us; what they say is in short and in our words.\n"
+        "What the specification leaves open is decided in [decisions.md](decisions.md). The name\n"
+        "of each test is a sentence that is true of the gateway; the test itself names the rules\n"
+        "that it proves. Beside that, every response of the whole test suite is checked against\n"
+        "the official document, where `TAMS_SPEC` leads to it.",
     ]
-    for family, (count, title) in FAMILIES.items():
-        own = [f"R-{family}-{number:02}" for number in range(1, count + 1)]
-        rows = [f"| {rule} | {_proof(rule, found)} |" for rule in own]
-        parts.append("\n".join([f"## {title}\n", "| Rule | Proved by |", "|---|---|", *rows]))
+    head = ["| Rule | What it says | Proved by |", "|---|---|---|"]
+    for family, (title, texts) in FAMILIES.items():
+        own = {f"R-{family}-{number:02}": text for number, text in enumerate(texts, start=1)}
+        rows = [f"| {rule} | {text} | {_proof(rule, found)} |" for rule, text in own.items()]
+        parts.append("\n".join([f"## {title}\n", *head, *rows]))
     return "\n\n".join(parts) + "\n"
 
 
