@@ -40,9 +40,8 @@ T = TypeVar("T", bound=Opened)
 class Assembly:
     """All that one process serves with. `assemble` makes it, and it takes over the stack.
 
-    `blocks` is False only if no plugin ever waits, so that ASGI may spare the thread. `shared` is
-    False if the data of a plugin live in this process alone. `opened` holds what the plugins
-    opened, by the key of their section, in that order.
+    `blocks` is False only if no plugin ever waits, so that ASGI may spare the thread. `opened`
+    holds what the plugins opened, by the key of their section, in that order.
     """
 
     def __init__(self, settings: Settings, selection: Selection, closing: ExitStack) -> None:
@@ -55,7 +54,6 @@ class Assembly:
         ]
         self.settings = settings
         self.blocks = selection.blocks
-        self.shared = selection.shared
         self.chain = Chain([opener.open(one, one.plugin) for one in selection.auth])
         self.sinks: Mapping[str, EventSink] = {
             name: opener.open(one, name)
@@ -107,8 +105,7 @@ class _Opener:
         self.metadata: MetadataStore | None = None
         self.opened: dict[str, Opened] = {}
         self._source = settings.source
-        # A little longer than `/service` promises (R-SVC-04, R-URL-10).
-        self._url_lifetime = settings.limits.min_presigned_url_timeout + 60
+        self._url_lifetime = settings.limits.url_lifetime
         self._closing = closing
 
     def open(self, selected: Selected[T], name: str) -> T:

@@ -48,11 +48,6 @@ class Selection(msgspec.Struct, frozen=True):
         """Whether one that requests call may wait, so that ASGI needs a thread for each."""
         return any(selected.provider.blocks for selected in self if selected not in self.events)
 
-    @property
-    def shared(self) -> bool:
-        """Whether several processes may work on the same data."""
-        return all(selected.provider.shared for selected in self)
-
     def check_workers(self, workers: int) -> None:
         """Refuse more worker processes than the plugins allow. Raises `ConfigError`."""
         for selected in self:

@@ -16,11 +16,6 @@ class Chain:
         self._challenge = {"WWW-Authenticate": ", ".join(challenges)}
 
     @property
-    def providers(self) -> Sequence[AuthProvider]:
-        """The providers, in the order in which they are asked."""
-        return self._providers
-
-    @property
     def open(self) -> bool:
         """Whether there is no provider, so that anybody may do anything."""
         return not self._providers

@@ -8,11 +8,3 @@ from tams_gateway.domain.timerange import SECOND
 def date_time(ns: int) -> str:
     """Return nanoseconds since 1970 as `YYYY-MM-DDTHH:MM:SSZ`."""
     return datetime.fromtimestamp(ns // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def precise_date_time(ns: int) -> str:
-    """Return nanoseconds since 1970 with microseconds, for `event_timestamp`."""
-    return (
-        datetime.fromtimestamp(ns // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{ns % SECOND // 1000:06}Z"
-    )

@@ -214,13 +214,13 @@ MEMBERS = (
 )
 """The members of the technical part: all that a profile can hold (R-PRF-09)."""
 
-MONO_FORMATS = (
+FORMATS = (
     "urn:x-nmos:format:video",
     "urn:x-nmos:format:audio",
     "urn:x-tam:format:image",
     "urn:x-nmos:format:data",
+    "urn:x-nmos:format:multi",
 )
-FORMATS = (*MONO_FORMATS, "urn:x-nmos:format:multi")
 
 
 def check(technical: Technical, at: str = "") -> None:

@@ -8,6 +8,7 @@ import time
 
 import msgspec
 
+from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Refusal
 from tams_gateway.operations.messages import Response
 
@@ -40,5 +41,5 @@ def failed(request_id: str) -> Response:
 
 
 def _body(type_: str, summary: str, request_id: str) -> bytes:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = date_time(time.time_ns())
     return _encode(Problem(type_, summary, summary, now, request_id))

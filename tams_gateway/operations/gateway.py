@@ -8,6 +8,9 @@ from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
+_LONGER = 60
+"""Seconds by which things outlast what `/service` promises."""
+
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[limits]` section: sizes in bytes, times in seconds."""
@@ -24,6 +27,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_object_timeout: int = 3600
     min_presigned_url_timeout: int = 3600
     deletion_request_lifetime: int = 7 * 24 * 3600
+
+    @property
+    def object_lifetime(self) -> int:
+        """How long unused objects are kept: a little longer than promised (R-SVC-04)."""
+        return self.min_object_timeout + _LONGER
+
+    @property
+    def url_lifetime(self) -> int:
+        """How long signed URLs are valid: a little longer than promised (R-SVC-04, R-URL-10)."""
+        return self.min_presigned_url_timeout + _LONGER
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -18,10 +18,6 @@ from tams_gateway.operations.flow_records import StoredFlow
 from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request, Response
 
-_KEPT_LONGER = 60 * SECOND
-"""Objects are kept a little longer than `/service` promises (R-SVC-04)."""
-
-
 _ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
 
@@ -48,7 +44,7 @@ def post_storage(gateway: Gateway, request: Request) -> Response:
     content_type = _content_type(stored, posted)
     backend = _backend(gateway, posted)
     ids = _ids(gateway, posted, edit.now_ns)
-    expires = edit.now_ns + gateway.limits.min_object_timeout * SECOND + _KEPT_LONGER
+    expires = edit.now_ns + gateway.limits.object_lifetime * SECOND
     presigned = posted.presigned is not False
     shown = []
     for object_id in ids:
