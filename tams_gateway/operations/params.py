@@ -9,7 +9,8 @@ import msgspec
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import is_uuid
 from tams_gateway.domain.timerange import MAX_NS, TimeRange
-from tams_gateway.storage.query import Absent, Condition, OneOf, Present
+from tams_gateway.storage.matching import holds
+from tams_gateway.storage.query import Absent, OneOf, Present
 from tams_gateway.storage.records import Value
 
 Pair = tuple[str, str]
@@ -25,7 +26,7 @@ class TagFilter(msgspec.Struct, frozen=True):
     accepted: tuple[str, ...] | None = None
     exists: bool = True
 
-    def condition(self) -> Condition:
+    def condition(self) -> OneOf | Present | Absent:
         """Return the filter as a question to the store."""
         field = f"tag.{self.name}"
         if self.accepted is not None:
@@ -34,10 +35,7 @@ class TagFilter(msgspec.Struct, frozen=True):
 
     def holds(self, fields: Mapping[str, Value]) -> bool:
         """Judge the fields of a record, or of tags that no store holds (`tag_fields`)."""
-        values = fields.get(f"tag.{self.name}")
-        if self.accepted is not None:
-            return isinstance(values, frozenset) and not values.isdisjoint(self.accepted)
-        return (values is not None) == self.exists
+        return holds(self.condition(), fields.get(f"tag.{self.name}"))
 
 
 class Params:

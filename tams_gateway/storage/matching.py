@@ -45,19 +45,28 @@ def _meets(condition: Condition, record: Record, touches: TouchesSpan) -> bool:
         return touches(record, condition.span)
     if isinstance(condition, Segmentless):
         return not touches(record, ETERNITY)
-    return _holds(condition, record.fields.get(condition.field))
+    return holds(condition, record.fields.get(condition.field))
 
 
-def _holds(
+def holds(
     condition: Equal | OneOf | Present | Absent | AtLeast | Below, value: Value | None
 ) -> bool:
-    if value is None or isinstance(condition, Present | Absent):
-        return (value is None) == isinstance(condition, Absent)
-    if isinstance(condition, AtLeast | Below):
-        low = isinstance(value, int) and value < condition.value
-        return low == isinstance(condition, Below)
-    wanted = condition.values if isinstance(condition, OneOf) else (condition.value,)
-    return not value.isdisjoint(wanted) if isinstance(value, frozenset) else value in wanted
+    """Whether the value of the condition's field, None where the record lacks it, meets it."""
+    match condition:
+        case Present():
+            return value is not None
+        case Absent():
+            return value is None
+        case AtLeast(value=bound):
+            return isinstance(value, int) and value >= bound
+        case Below(value=bound):
+            return isinstance(value, int) and value < bound
+        case Equal(value=wanted):
+            return wanted in value if isinstance(value, frozenset) else value == wanted
+        case OneOf(values=accepted):
+            if isinstance(value, frozenset):
+                return not value.isdisjoint(accepted)
+            return value in accepted
 
 
 def order_key(sort: Sort | None, fields: Mapping[str, Value], record_id: str) -> OrderKey:
