@@ -7,15 +7,12 @@ import msgspec
 
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import UUID_PATTERN
-from tams_gateway.domain.timerange import MAX_NS, MIN_NS
+from tams_gateway.domain.timerange import MAX_NS, MIN_NS, TIMERANGE, TIMESTAMP
 
 T = TypeVar("T")
 
-TIMERANGE_PATTERN = (
-    r"^(\[|\()?(-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8}))?"
-    r"(_(-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8}))?)?(\]|\))?\Z"
-)
-TIMESTAMP_PATTERN = r"^-?(0|[1-9][0-9]*):(0|[1-9][0-9]{0,8})\Z"
+TIMERANGE_PATTERN = rf"^{TIMERANGE}\Z"
+TIMESTAMP_PATTERN = rf"^{TIMESTAMP}\Z"
 LOOSE_MIME_PATTERN = r"^[^\s/]+/[^\s/]+\Z"
 MIME_PATTERN = (
     r"^(application|audio|font|example|image|message|model|multipart|text|video"

@@ -13,6 +13,8 @@ from tams_gateway.domain.body import (
 )
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.timerange import (
+    MAX_NS,
+    MIN_NS,
     Span,
     TimeRange,
     format_timestamp,
@@ -114,7 +116,7 @@ def _bounded(pointer: str, text: str) -> TimeRange:
 
 def _nanoseconds(pointer: str, text: str) -> int:
     ns = parse_timestamp(text)
-    if not -(2**63) <= ns < 2**63:
+    if not MIN_NS <= ns <= MAX_NS:
         raise Invalid.at(pointer, f"{text!r} lies outside signed 64-bit nanoseconds")
     return ns
 

@@ -17,9 +17,12 @@ MIN_NS = -(2**63)
 MAX_NS = 2**63 - 1
 """The bounds of time here: signed 64-bit nanoseconds (R-TIME-02)."""
 
-_TIMESTAMP = r"-?(?:0|[1-9][0-9]*):(?:0|[1-9][0-9]{0,8})"
-_TIMESTAMP_RE = re.compile(_TIMESTAMP)
-_TIMERANGE_RE = re.compile(rf"([\[(])?({_TIMESTAMP})?(?:(_)({_TIMESTAMP})?)?([\])])?")
+TIMESTAMP = r"-?(?:0|[1-9][0-9]*):(?:0|[1-9][0-9]{0,8})"
+TIMERANGE = rf"([\[(])?({TIMESTAMP})?(?:(_)({TIMESTAMP})?)?([\])])?"
+"""The grammars as regular expressions without anchors (R-TIME-01, -03)."""
+
+_TIMESTAMP_RE = re.compile(TIMESTAMP)
+_TIMERANGE_RE = re.compile(TIMERANGE)
 
 
 class Span(msgspec.Struct, frozen=True, order=True):

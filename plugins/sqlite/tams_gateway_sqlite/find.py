@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from tams_gateway.domain.timerange import ETERNITY
+from tams_gateway.domain.timerange import ETERNITY, MIN_NS
 from tams_gateway.storage.query import (
     Absent,
     AtLeast,
@@ -206,7 +206,7 @@ def _ranges(table: Table, query: Query, order_id: str) -> Iterator[tuple[str, Sq
         return
     field = query.sort.field
     column, index = f"r.{table.columns[field]}", table.index(field)
-    least: object = b"" if table.kind.fields[field] is FieldType.TEXT else -(2**63)
+    least: object = b"" if table.kind.fields[field] is FieldType.TEXT else MIN_NS
     down = query.sort.descending != query.reverse
     order = f"{column} {'DESC' if down else 'ASC'}, {id_order}"
     unset = (index, Sql(f"{column} IS NULL"), id_order)
