@@ -6,8 +6,7 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from tams_gateway.domain.media_object import Instance
-from tams_gateway.domain.timerange import SECOND
-from tams_gateway.jobs.lease import Lease
+from tams_gateway.jobs.lease import AGAIN_NS, Lease
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
@@ -16,9 +15,6 @@ from tams_gateway.storage.changes import Change, Delete
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.objects import Place
 from tams_gateway.storage.query import Below, Query, Sort
-
-AGAIN_NS = 60 * SECOND
-"""When bytes that could not be deleted are tried again."""
 
 _BATCH = 100
 

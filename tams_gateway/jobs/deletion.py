@@ -5,8 +5,7 @@ from structlog.typing import FilteringBoundLogger
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import Fault
-from tams_gateway.domain.timerange import SECOND
-from tams_gateway.jobs.lease import Lease
+from tams_gateway.jobs.lease import AGAIN_NS, Lease
 from tams_gateway.operations.deletions import put_task, read_task, step
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import DELETION_REQUEST
@@ -14,9 +13,6 @@ from tams_gateway.storage.changes import Delete
 from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.query import Below, Query, Sort
 from tams_gateway.storage.records import Record
-
-_AGAIN_NS = 60 * SECOND
-"""When a request that failed is tried again; until then it shows its error."""
 
 
 def carry_out(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
@@ -41,7 +37,7 @@ def _note_failure(gateway: Gateway, lease: Lease, record: Record, error: StoreEr
     task = read_task(record)
     fault = Fault("unavailable", str(error), date_time(now_ns))
     document = replace(task.document, status="error", error=fault, updated=date_time(now_ns))
-    put = put_task(replace(task, document=document), now_ns + _AGAIN_NS, record.version)
+    put = put_task(replace(task, document=document), now_ns + AGAIN_NS, record.version)
     gateway.metadata.apply([lease.expected(), put])
 
 

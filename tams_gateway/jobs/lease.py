@@ -19,6 +19,9 @@ _SKEW_NS = 60 * SECOND
 
 _RENEWED_AFTER_NS = 3 * SECOND
 
+AGAIN_NS = 60 * SECOND
+"""When a job tries again what failed."""
+
 
 class _Lease(msgspec.Struct, frozen=True):
     holder: str

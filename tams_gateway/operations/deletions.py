@@ -5,6 +5,8 @@ segments go in steps. So no segment can slip in unseen, and a crash leaves the r
 What is small is done before the answer (204), the rest by the runner (202).
 """
 
+from contextlib import suppress
+
 import msgspec
 from msgspec.structs import replace
 
@@ -84,16 +86,13 @@ def new_life(gateway: Gateway, flow_id: str, now_ns: int) -> int:
 def delete_flow(gateway: Gateway, request: Request) -> Response:
     """Delete a flow: 204, or 202 with a deletion request where it has many segments."""
     flow_id = path_uuid(request.path["flowId"], "flow")
-    for exactly in (*[True] * _EXACT_TRIES, False):
-        try:
-            return _delete_flow(gateway, request, flow_id, exactly)
-        except ConflictError:
-            if not exactly:
-                raise
-    raise AssertionError("the last try returns or raises")
+    for _ in range(_EXACT_TRIES):
+        with suppress(ConflictError):
+            return _delete_flow(gateway, request, flow_id, exactly=True)
+    return _delete_flow(gateway, request, flow_id, exactly=False)
 
 
-def _delete_flow(gateway: Gateway, request: Request, flow_id: str, exactly: bool) -> Response:
+def _delete_flow(gateway: Gateway, request: Request, flow_id: str, *, exactly: bool) -> Response:
     """Delete the flow as it is read; `exactly` fails if segments come or go meanwhile.
 
     Then the event names the timerange of all that goes. A flow that is written to without a

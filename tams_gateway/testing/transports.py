@@ -8,7 +8,7 @@ import asyncio
 import http.client
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from io import BytesIO
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -71,24 +71,14 @@ class Wsgi:
         try:
             answered = b"".join(chunks)
         finally:
-            if isinstance(chunks, _Closable):
-                chunks.close()
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
         status, fields = started[-1]
         return Answer(int(status[:3]), Headers(fields), answered)
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-class _Closable(Iterable[bytes]):
-    """An answer's body that wants to be told when it is done with."""
-
-    @classmethod
-    def __subclasshook__(cls, other: type) -> bool:
-        return hasattr(other, "close")
-
-    def close(self) -> None:
-        """Release what is held."""
 
 
 def _no_write(data: bytes) -> object:
