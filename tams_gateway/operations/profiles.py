@@ -8,13 +8,14 @@ from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.profile import Profile, parse_post
+from tams_gateway.operations.filters import equal
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import PROFILE
 from tams_gateway.operations.listing import list_records
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.storage.changes import ABSENT, Put
-from tams_gateway.storage.query import Condition, Equal, Sort
+from tams_gateway.storage.query import Sort
 
 _decoder = msgspec.json.Decoder(Profile)
 
@@ -22,14 +23,10 @@ _decoder = msgspec.json.Decoder(Profile)
 def get_profiles(gateway: Gateway, request: Request) -> Response:
     """Return a page of profiles, newest first (R-PRF-06)."""
     params = Params(request.query)
-    where: list[Condition] = [
-        Equal(name, value)
-        for name, value in (
-            ("format", params.choice("format", technical.FORMATS)),
-            ("codec", params.matching("codec", MIME_PATTERN, "a media type")),
-            ("label", params.text("label")),
-        )
-        if value is not None
+    where = [
+        *equal("format", params.choice("format", technical.FORMATS)),
+        *equal("codec", params.matching("codec", MIME_PATTERN, "a media type")),
+        *equal("label", params.text("label")),
     ]
     return list_records(
         gateway,

@@ -123,19 +123,7 @@ def add(connection: sqlite3.Connection, change: AddSegments) -> None:
     connection.executemany(
         "INSERT INTO segments (flow_id, life, end_ns, start_ns, object_id, init_object_id, at,"
         " body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                flow_id,
-                change.life,
-                one.end_ns,
-                one.start_ns,
-                encode(one.object_id),
-                None if one.init_object_id is None else encode(one.init_object_id),
-                one.at_ns,
-                one.body,
-            )
-            for one in change.segments
-        ],
+        [_row(flow_id, change.life, one) for one in change.segments],
     )
 
 
@@ -159,25 +147,28 @@ def _overlaps(
     return {index: stored for index, stored in enumerate(met) if stored is not None}
 
 
+def _row(flow_id: bytes, life: int, segment: Segment) -> tuple[object, ...]:
+    """Return what is bound for a segment, in the order in which both statements name it."""
+    init = segment.init_object_id
+    return (
+        flow_id,
+        life,
+        segment.end_ns,
+        segment.start_ns,
+        encode(segment.object_id),
+        None if init is None else encode(init),
+        segment.at_ns,
+        segment.body,
+    )
+
+
 def drop(connection: sqlite3.Connection, change: DropSegments) -> None:
     """Remove segments. Raises ConflictError if one is not there exactly so."""
     flow_id = encode(change.flow_id)
     removed = connection.executemany(
         "DELETE FROM segments WHERE flow_id = ? AND life = ? AND end_ns = ? AND start_ns = ?"
         " AND object_id = ? AND init_object_id IS ? AND at = ? AND body = ?",
-        [
-            (
-                flow_id,
-                change.life,
-                one.end_ns,
-                one.start_ns,
-                encode(one.object_id),
-                None if one.init_object_id is None else encode(one.init_object_id),
-                one.at_ns,
-                one.body,
-            )
-            for one in change.segments
-        ],
+        [_row(flow_id, change.life, one) for one in change.segments],
     ).rowcount
     if removed != len(change.segments) and change.segments:
         raise ConflictError(f"a segment of flow {change.flow_id!r} is gone")
