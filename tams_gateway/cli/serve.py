@@ -6,6 +6,7 @@ ten seconds of the first signal, with status 0 even if the server exits with ano
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,6 +28,10 @@ _SERVERS: Final = ("uvicorn", "gunicorn", "granian")
 
 GRACE: Final = 8
 """How long requests in flight may take to end after a signal, in seconds."""
+
+GUARD: Final = "TAMS_GATEWAY_GUARD"
+"""The variable that tells the server which process stands guard, in case it has ended before the
+server could ask to be told of that."""
 
 _END: Final = 9.0
 """When what still runs after a signal is killed, in seconds."""
@@ -118,8 +123,12 @@ def _guard(server: str, environment: dict[str, str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    # Each connection is a file, and the soft limit is made for other programs.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     child = subprocess.Popen(
-        [sys.executable, "-m", f"tams_gateway.cli.servers.run_{server}"], env=environment
+        [sys.executable, "-m", f"tams_gateway.cli.servers.run_{server}"],
+        env=environment | {GUARD: str(os.getpid())},
     )
     status = child.wait()
     return 0 if stopped.is_set() else status or 1

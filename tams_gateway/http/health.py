@@ -15,6 +15,9 @@ from tams_gateway.operations.messages import Request, Response
 _FRESH: Final = 1.0
 """How long a finding holds, in seconds, so that probes cost the stores little."""
 
+_STALE: Final = 10.0
+"""How old a finding may be while the stores are being asked again, in seconds."""
+
 
 def health(_gateway: Gateway, _request: Request) -> Response:
     """Answer 200: the process takes requests."""
@@ -36,11 +39,17 @@ class Readiness:
 
     def __call__(self, gateway: Gateway, _request: Request) -> Response:
         """Return what the stores' own checks found."""
-        with self._lock:
-            if self._found is None or self._now() - self._at >= _FRESH:
-                self._found = _ask(gateway)
-                self._at = self._now()
-            found = self._found
+        # Probes do not queue up behind a store that hangs: they would take every thread.
+        if self._lock.acquire(blocking=self._found is None):
+            try:
+                if self._found is None or self._now() - self._at >= _FRESH:
+                    self._found = _ask(gateway)
+                    self._at = self._now()
+            finally:
+                self._lock.release()
+        found = self._found
+        if found is None or self._now() - self._at >= _STALE:
+            return _answer(503, {"status": "unavailable", "checks": {"stores": "no answer yet"}})
         return Response(status=found.status, body=found.body, headers=found.headers)
 
 
@@ -59,11 +68,12 @@ def _ask(gateway: Gateway) -> Response:
         "status": "ok" if ready else "unavailable",
         "checks": {name: "ok" if found.ok else found.detail for name, found in checks.items()},
     }
-    return Response(
-        status=200 if ready else 503,
-        body=msgspec.json.encode(body),
-        headers={"Cache-Control": "no-store"},
-    )
+    return _answer(200 if ready else 503, body)
+
+
+def _answer(status: int, body: object) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(status=status, body=msgspec.json.encode(body), headers=headers)
 
 
 def _checks(gateway: Gateway) -> Iterator[tuple[str, Health]]:

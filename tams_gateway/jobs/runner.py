@@ -66,6 +66,8 @@ class Worker:
                 self.run()
             except StoreError as error:
                 self._log.error("jobs_wait", error=str(error))
+            except Exception:
+                self._log.exception("job_failed")
             self._woken.wait(_POLL)
             self._woken.clear()
         try:

@@ -319,3 +319,43 @@ def _target(url: str) -> str:
 
 def _without(headers: dict[str, str], names: set[str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in names}
+
+
+SMUGGLED = b"DELETE /flows/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["in one piece", "header in two pieces"])
+def test_a_body_behind_an_offer_to_upgrade_is_never_a_request(serve: Serve, split: bool) -> None:
+    """A proxy that lets the first request pass has not seen the second one."""
+    head = b"POST /service HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    rest = b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
+    with serve.open_socket(head if split else head + rest) as raw:
+        if split:
+            time.sleep(0.2)
+            raw.sendall(rest)
+        time.sleep(0.2)
+        raw.sendall(SMUGGLED)
+        raw.settimeout(2)
+        assert b" 400 " in raw.recv(10_000).split(b"\r\n")[0]
+
+    assert "/flows/smuggled" not in serve.log.read_text()
+
+
+def test_an_offer_to_upgrade_is_declined_in_silence(serve: Serve) -> None:
+    """Java's client makes it with every first request."""
+    headers = {
+        "Content-Type": "application/json",
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+    }
+    assert 200 == serve.request("POST", "/service", b'{"name": "Studio J"}', headers).status
+    assert b"Studio J" in serve.request("GET", "/service").body
+
+
+def test_a_target_of_any_length_is_answered(serve: Serve) -> None:
+    """431 by uvicorn and gunicorn; granian has an answer of its own, without a body."""
+    with serve.open_socket(b"GET /service?%s HTTP/1.1\r\nHost: l\r\n\r\n" % (b"a" * 70_000)) as raw:
+        status = raw.recv(100).split(b" ")[1]
+
+    assert status in (b"431", b"414")
+    assert 200 == serve.request("GET", "/service").status

@@ -264,3 +264,19 @@ def test_the_apps_run_under_a_server_of_ones_own(tmp_path: Path, line: str) -> N
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_whose_guard_was_killed_at_once_ends_as_well(tmp_path: Path, server: str) -> None:
+    """It has had no time to ask to be told of that."""
+    serve = Serve(tmp_path, "--server", server)
+    children: list[int] = []
+    end = time.monotonic() + 10
+    while not children and time.monotonic() < end:
+        children = serve.processes()[1:]
+    serve.process.kill()
+    serve.process.communicate(timeout=10)
+
+    while any(Path(f"/proc/{number}").exists() for number in children):
+        assert time.monotonic() < end
+        time.sleep(0.05)

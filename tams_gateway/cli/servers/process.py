@@ -8,6 +8,7 @@ from typing import Final
 
 from tams_gateway import asgi, log, wsgi
 from tams_gateway.assembly import assemble
+from tams_gateway.cli.serve import GUARD
 from tams_gateway.config_file import ConfigError
 from tams_gateway.http.asgi_adapter import AsgiApp
 from tams_gateway.http.wsgi_adapter import WsgiApp
@@ -30,6 +31,8 @@ def begin() -> Settings:
     several workers open them at once.
     """
     end_with_parent(signal.SIGTERM)
+    if os.environ.pop(GUARD, None) not in (None, str(os.getppid())):
+        sys.exit("Error: tams-gateway serve has ended")
     log.configure()
     try:
         settings = load(None, os.environ)

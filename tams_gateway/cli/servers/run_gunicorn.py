@@ -2,16 +2,20 @@
 
 import socket
 import struct
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http import message  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from tams_gateway import log
 from tams_gateway.cli.serve import GRACE
 from tams_gateway.cli.servers.process import KEEP_ALIVE, PATIENCE, begin, wsgi_worker
 from tams_gateway.http.wsgi_adapter import WsgiApp
+
+_LARGEST_HEADER: Final = 2**17
+"""What gunicorn reads of a request line, or of one field of a header, in bytes."""
 
 
 class _Logger(Logger):  # type: ignore[misc]
@@ -45,6 +49,8 @@ def _limit_reads(worker: ThreadWorker) -> None:
 
 def main() -> None:
     """Serve until a signal comes."""
+    # gunicorn takes no larger setting than this; ids of 2000 characters need more.
+    message.MAX_REQUEST_LINE = _LARGEST_HEADER + 1
     settings = begin()
     serve = settings.serve
     host = f"[{serve.host}]" if ":" in serve.host else serve.host
@@ -60,10 +66,11 @@ def main() -> None:
             "keepalive": KEEP_ALIVE,
             "timeout": 120,
             "graceful_timeout": GRACE,
-            # Above what the gateway takes, so that it is the gateway that refuses (431).
-            "limit_request_line": 0,
-            "limit_request_field_size": 2**20,
-            "limit_request_fields": 1000,
+            # Above what the gateway takes, so that it is the gateway that refuses (431), but no
+            # more: gunicorn copies what it has of a header at each read.
+            "limit_request_line": _LARGEST_HEADER,
+            "limit_request_field_size": _LARGEST_HEADER,
+            "limit_request_fields": 200,
             # Forwarded headers are the gateway's own matter (trusted_proxies).
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
