@@ -13,8 +13,7 @@ import falcon.asgi
 from tams_gateway.domain.errors import Invalid, NotFound, Refusal
 from tams_gateway.http import paths, reception
 from tams_gateway.http.falcon_app import fallback, fill, mount
-from tams_gateway.http.pipeline import Pipeline
-from tams_gateway.http.reception import Reception
+from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import Route
 from tams_gateway.http.table import Table
 from tams_gateway.operations.messages import Request, Response
@@ -129,7 +128,7 @@ class AsgiApp:
             resp.stream = _Download(response.stream, self._hop, scope[_RECEIVE])
 
     async def _work(self, route: Route, received: Reception) -> Response:
-        call = partial(self._pipeline, route, received.request, received.arrival, received.refusal)
+        call = partial(self._pipeline, route, received)
         if self._blocks or route.streams:
             return await self._hop(call)
         return call()
@@ -140,7 +139,7 @@ class AsgiApp:
         return await loop.run_in_executor(self._threads, context.run, call)
 
     async def _attach_body(self, route: Route, request: Request, body: "_Body") -> None:
-        length = reception.content_length(request.headers)
+        length = request.length = reception.content_length(request.headers)
         if route.streams:
             request.stream = body.chunks(asyncio.get_running_loop(), length)
         elif length != 0:

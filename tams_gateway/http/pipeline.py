@@ -40,6 +40,17 @@ _LONGEST_PAUSE: Final = 0.25
 _RETRY_AFTER: Final = {"Retry-After": "2"}
 
 
+class Reception(msgspec.Struct, frozen=True):
+    """A request at the door: how it arrived, or the refusal that it gets unseen.
+
+    The refusal is for what kept it from arriving: a header that is too large, a malformed host.
+    """
+
+    request: Request
+    arrival: Arrival
+    refusal: Refusal | None = None
+
+
 class Pipeline:
     """Turns a route and a request into a response; never raises."""
 
@@ -53,18 +64,10 @@ class Pipeline:
         default = LOCAL if chain.open else ("*",)
         self._cors = Cors(default if service.cors_origins is None else service.cors_origins)
 
-    def __call__(
-        self,
-        route: Route,
-        request: Request,
-        arrival: Arrival,
-        refusal: Refusal | None = None,
-    ) -> Response:
-        """Return the response to a request; `arrival` tells how it came.
-
-        `refusal` is what kept it from arriving: a header that is too large, a malformed host.
-        """
+    def __call__(self, route: Route, received: Reception) -> Response:
+        """Return the response to a request."""
         started = time.perf_counter()
+        request = received.request
         headers = request.headers
         sent_id = headers.get("x-request-id")
         if sent_id is not None and _SANE_ID.fullmatch(sent_id):
@@ -72,9 +75,9 @@ class Pipeline:
         else:
             request.id = secrets.token_hex(8)
         try:
-            if refusal is not None:
-                raise refusal
-            self._admit(route, request, arrival)
+            if received.refusal is not None:
+                raise received.refusal
+            self._admit(route, request, received.arrival)
             response = self._operate(route, request)
         except Refusal as refused:
             response = problems.refused(refused, request.id)

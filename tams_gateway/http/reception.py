@@ -9,7 +9,7 @@ import msgspec
 from tams_gateway.domain.errors import HeadersTooLarge, Invalid, Refusal, TooLarge
 from tams_gateway.http import paths
 from tams_gateway.http.network import Arrival
-from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import Route
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request
@@ -25,14 +25,6 @@ _DIGITS: Final = 18
 
 _NOBODY: Final = Arrival("", "", "")
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
-
-
-class Reception(msgspec.Struct, frozen=True):
-    """A request at the door: how it arrived, or the refusal that it gets unseen."""
-
-    request: Request
-    arrival: Arrival
-    refusal: Refusal | None = None
 
 
 def receive(

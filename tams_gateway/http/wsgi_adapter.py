@@ -84,13 +84,13 @@ class WsgiApp:
                 route = reception.refusing(route, refusal)
             except Refusal as refusal:
                 route = reception.refusing(route, refusal)
-        response = self._pipeline(route, request, received.arrival, received.refusal)
+        response = self._pipeline(route, received)
         fill(resp, response)
         resp.stream = response.stream
 
     def _attach_body(self, route: Route, request: Request, environ: "WSGIEnvironment") -> None:
         stream: _Input = environ["wsgi.input"]
-        length = reception.content_length(request.headers)
+        length = request.length = reception.content_length(request.headers)
         if route.streams:
             if length is None and environ.get("SERVER_SOFTWARE") == _BLIND:
                 raise LengthRequired("Content-Length: is required for uploads under granian")
@@ -141,8 +141,7 @@ def _discard(stream: _Input, request: Request) -> None:
 
     Else the server closes the connection, and the sender may learn no more than that.
     """
-    left = reception.content_length(request.headers)
-    left = _LARGEST_DISCARDED if left is None else left
+    left = _LARGEST_DISCARDED if request.length is None else request.length
     if left > _LARGEST_DISCARDED:
         return
     with suppress(Invalid):

@@ -109,7 +109,8 @@ def put_media(gateway: Gateway, request: Request) -> Response:
     target = _target(gateway, request)
     stored = _allocated(gateway, target)
     _check_content_type(request, stored.object)
-    chunks = verified(request.stream or (), request.headers, gateway.limits.media_bytes)
+    limit = gateway.limits.media_bytes
+    chunks = verified(request.stream or (), request.headers, request.length, limit)
     store = target.backend.store
     stat = store.write(target.key, stored.object.content_type, chunks)
     try:

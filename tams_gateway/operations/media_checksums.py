@@ -17,9 +17,6 @@ _HASHES: Final[Mapping[str, Callable[[], "hashlib._Hash"]]] = {
 _WHOLE: Final = {"Content-MD5": "md5", "x-amz-checksum-sha256": "sha-256"}
 """Headers that are the Base64 text of one checksum."""
 
-_DIGITS: Final = 18
-"""A length of more digits is no length."""
-
 _LISTS: Final = ("Digest", "Content-Digest", "Repr-Digest")
 """Headers that list checksums by algorithm (RFC 3230; RFC 9530, which puts colons round them);
 unknown algorithms are ignored."""
@@ -31,16 +28,16 @@ class _Check(msgspec.Struct):
     expected: bytes
 
 
-def verified(chunks: Iterable[bytes], headers: Mapping[str, str], limit: int) -> Iterator[bytes]:
+def verified(
+    chunks: Iterable[bytes], headers: Mapping[str, str], length: int | None, limit: int
+) -> Iterator[bytes]:
     """Return the chunks under checks, so that a store which takes them all has them intact.
 
+    `length` is the announced one in bytes, None if none was.
     Raises at once `TooLarge` for an announced length above the limit and `Invalid` for a
     malformed checksum; and with a chunk `TooLarge` at the limit, or `Invalid`, naming the header,
     at the end of a body that is shorter than announced or has another checksum.
     """
-    announced = headers.get("content-length", "")
-    plain = announced.isascii() and announced.isdigit() and len(announced) <= _DIGITS
-    length = int(announced) if plain else None
     if length is not None and length > limit:
         raise _too_large(limit)
     return _checked(chunks, list(_checks(headers)), length, limit)

@@ -16,7 +16,8 @@ class Request(msgspec.Struct, kw_only=True, gc=False):
     `path` holds the decoded path parameters, `query` the raw query string, `headers` the header
     with names in lower case. `base` is the URL under which the client reaches the API, without a
     trailing slash (B1, B29). `body` is the whole body, except on a media PUT, where `stream`
-    yields it in chunks. `peer` is the client's address, behind trusted proxies. `url_path` is the
+    yields it in chunks; `length` is the announced one in bytes, None if the body ends by itself.
+    `peer` is the client's address, behind trusted proxies. `url_path` is the
     path as the client sent it, `id` that of the request in the log and in errors.
     """
 
@@ -29,6 +30,7 @@ class Request(msgspec.Struct, kw_only=True, gc=False):
     peer: str = ""
     id: str = ""
     body: bytes = b""
+    length: int | None = None
     stream: Iterator[bytes] | None = None
     principal: Principal = ANYBODY
 

@@ -13,7 +13,7 @@ from tams_gateway.auth.provider import Credentials
 from tams_gateway.domain.health import Health
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.http.network import Arrival
-from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import ROUTES
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
@@ -71,7 +71,8 @@ def send(pipeline: Pipeline, method: str, query: str = "", name: str | None = No
         stream=iter([b"data"]),
     )
     route = MEDIA["GET" if method == "HEAD" else method]
-    return pipeline(route, request, Arrival("http://localhost", "localhost", "127.0.0.1"))
+    arrival = Arrival("http://localhost", "localhost", "127.0.0.1")
+    return pipeline(route, Reception(request, arrival))
 
 
 def test_a_signature_needs_no_credentials(pipeline: Pipeline, store: MemoryObjects) -> None:

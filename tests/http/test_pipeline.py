@@ -17,7 +17,7 @@ from tams_gateway.domain.health import Health
 from tams_gateway.http import pipeline as module
 from tams_gateway.http.health import Readiness
 from tams_gateway.http.network import Arrival
-from tams_gateway.http.pipeline import Pipeline
+from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import READ, Route
 from tams_gateway.http.table import OTHER, UNKNOWN, complete
 from tams_gateway.operations.gateway import Gateway, Limits
@@ -101,7 +101,7 @@ def run(
         route = Route(method, "/it", route, READ)
     pipeline = Pipeline(gateway(), Chain([Token()] if auth else []), ServiceSettings(**service))
     request = Request(method=method, headers=headers, query=query, base=arrival.base)
-    return pipeline(route, request, arrival, refusal)
+    return pipeline(route, Reception(request, arrival, refusal))
 
 
 def fine(_gateway: Gateway, _request: Request) -> Response:

@@ -70,12 +70,14 @@ def put(
     chunks: Iterator[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
     query: str = "",
+    length: int | None = None,
 ) -> Response:
     request = Request(
         method="PUT",
         path={"store": "main", "key": KEY},
         query=query,
         headers={"content-type": TYPE} if headers is None else headers,
+        length=length,
         stream=iter([DATA]) if chunks is None else chunks,
     )
     return media.put_media(gateway, request)
@@ -222,8 +224,6 @@ def test_an_upload_that_breaks_off_leaves_nothing(gateway: Gateway, error: Excep
 @pytest.mark.parametrize(
     ("headers", "refusal"),
     [
-        ({"content-type": TYPE, "content-length": "9"}, Invalid),
-        ({"content-type": TYPE, "content-length": str(len(DATA) + 1)}, TooLarge),
         ({"content-type": TYPE, "content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}, Invalid),
         ({"content-type": TYPE, "content-md5": "?"}, Invalid),
         ({"content-type": "video/mp4"}, Invalid),
@@ -236,6 +236,17 @@ def test_a_refused_upload_leaves_nothing(
 ) -> None:
     with pytest.raises(refusal):
         put(gateway, headers=headers)
+
+    assert kept(gateway) == []
+    assert stored(gateway).object.size is None
+
+
+@pytest.mark.parametrize(("length", "refusal"), [(9, Invalid), (len(DATA) + 1, TooLarge)])
+def test_an_upload_of_another_length_than_announced_leaves_nothing(
+    gateway: Gateway, length: int, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        put(gateway, length=length)
 
     assert kept(gateway) == []
     assert stored(gateway).object.size is None
