@@ -138,7 +138,9 @@ def test_relative_links_resolve(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "docs/operation.md"])
 def test_example_configs_are_valid(name: str, tmp_path: Path) -> None:
-    for number, block in enumerate(blocks(text(name), "toml")):
+    shown = blocks(text(name), "toml")
+    assert shown
+    for number, block in enumerate(shown):
         path = tmp_path / f"{number}.toml"
         path.write_text(block)
         assert settings.load(path, {}).source == str(path)

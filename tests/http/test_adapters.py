@@ -1,5 +1,7 @@
 """What both app types do with bodies and headers, in process."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -82,7 +84,14 @@ def test_a_bodyless_answer_has_no_content_type(transport: Wsgi | Asgi) -> None:
     assert "content-type" not in answer.headers
 
 
-def test_importing_an_app_module_opens_nothing(
+def test_importing_an_app_module_opens_nothing(tmp_path: Path) -> None:
+    code = "import tams_gateway.wsgi, tams_gateway.asgi"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_app_module_has_no_other_attribute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

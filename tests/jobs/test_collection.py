@@ -13,6 +13,8 @@ from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.storage.errors import ConflictError, MissingError, StoreError
 from tams_gateway.storage.objects import Place
+from tams_gateway.storage.query import Page, Query
+from tams_gateway.storage.records import Record
 from tests.in_memory import MAIN, OTHER, Clock
 
 from .conftest import keep
@@ -52,16 +54,40 @@ def test_an_allocated_object_stays_until_its_time_and_then_goes_with_its_bytes(
     assert not _there(gateway)
 
 
-def test_an_object_registered_while_it_is_collected_is_kept(
+def test_a_registration_that_comes_behind_the_collector_fails(
     gateway: Gateway, lease: Lease, clock: Clock, log: Log
 ) -> None:
-    """R-OBJ-10: the collector goes through the object's version."""
+    """R-OBJ-10: the collector goes through the object's version, and so does a registration."""
     keep(gateway, state="allocated", expires=clock.ns - 1)
     stored = media_objects.load(gateway, ["one"])["one"]
     assert collection.collect(gateway, lease, log)
 
     with pytest.raises(ConflictError):
         gateway.metadata.apply([media_objects.put(stored.object, stored.version)])
+
+
+def test_an_object_registered_between_the_look_and_the_collection_is_kept(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-OBJ-10: the collector, which comes behind the registration, fails."""
+    keep(gateway, state="allocated", expires=clock.ns - 1)
+    stored = media_objects.load(gateway, ["one"])["one"]
+    registered = replace(stored.object, state="registered", expires=None)
+    find = gateway.metadata.find
+
+    def find_and_register(query: Query) -> Page[Record]:
+        found = find(query)
+        gateway.metadata.apply([media_objects.put(registered, stored.version)])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.metadata, "find", find_and_register)
+        with pytest.raises(ConflictError):
+            collection.collect(gateway, lease, log)
+
+    assert not collection.collect(gateway, lease, log)
+    assert media_objects.load(gateway, ["one"])["one"].object.state == "registered"
+    assert _there(gateway)
 
 
 def test_bytes_that_cannot_be_deleted_keep_their_record_and_are_tried_again(
