@@ -94,6 +94,7 @@ class World:
         if name != "one":
             raise PluginError(f"no plugin {name!r}; installed: one")
         provider: Provider[Any] = Provider(
+            "one",
             Options,
             lambda options, context: Opened(self, options, context),
             "All.",

@@ -4,6 +4,7 @@ Each plugin gets a manager of its own, so that one is imported without the other
 hook returns is known to be its own.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
@@ -64,9 +65,11 @@ def load(name: str) -> "Plugin":
     """
     found = installed()
     if name not in found:
-        hint = f"; in a checkout: pip install ./plugins/{name}" if name in OWN else ""
+        hint = "name one of these, or install the package that has it"
+        if name in OWN:
+            hint = f"in a checkout: {sys.executable} -m pip install ./plugins/{name}"
         names = ", ".join(sorted(found)) or "none"
-        raise PluginError(f"no plugin {name!r}; installed: {names}{hint}")
+        raise PluginError(f"no plugin {name!r}; installed: {names}; {hint}")
     what = f"plugin {name!r} ({found[name]})"
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)

@@ -60,6 +60,7 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
     so that ASGI may spare the thread. `summary` is one line for `tams-gateway plugins`.
     """
 
+    name: str
     settings: type[msgspec.Struct]
     open: Callable[..., T]
     """Called as `open(settings, context)`."""

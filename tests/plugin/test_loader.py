@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 STORE = """
 @hookimpl
 def tams_metadata_store():
-    return Provider(Settings, lambda settings, context: None, "A store.", api={api})
+    return Provider("a", Settings, lambda settings, context: None, "A store.", api={api})
 """
 GOOD = HEAD + STORE.format(api=API)
 
@@ -53,12 +53,16 @@ def test_plugins_are_listed_without_import(install: Install) -> None:
 def test_a_missing_plugin_is_told_with_those_that_are_there(install: Install) -> None:
     install("sqlite", GOOD)
     install("memory", GOOD)
-    assert refusal("vsat") == "no plugin 'vsat'; installed: memory, sqlite"
+    assert refusal("vsat") == (
+        "no plugin 'vsat'; installed: memory, sqlite; "
+        "name one of these, or install the package that has it"
+    )
 
 
 def test_a_known_plugin_that_is_missing_comes_with_what_to_install() -> None:
     assert refusal("sqlite") == (
-        "no plugin 'sqlite'; installed: none; in a checkout: pip install ./plugins/sqlite"
+        "no plugin 'sqlite'; installed: none; in a checkout: "
+        f"{sys.executable} -m pip install ./plugins/sqlite"
     )
 
 

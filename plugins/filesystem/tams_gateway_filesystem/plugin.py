@@ -33,6 +33,7 @@ def _open(settings: FilesystemSettings, context: Context) -> ObjectStore:
 def tams_object_store() -> Provider[ObjectStore]:
     """Return the provider of the object store."""
     return Provider(
+        name="filesystem",
         settings=FilesystemSettings,
         open=_open,
         summary="objects as files of one directory, served by the gateway itself",

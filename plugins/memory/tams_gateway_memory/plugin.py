@@ -31,6 +31,7 @@ def _open_objects(settings: ObjectsSettings, context: Context) -> ObjectStore:
 def tams_metadata_store() -> Provider[MetadataStore]:
     """Return the provider of the metadata store."""
     return Provider(
+        name="memory",
         settings=MetadataSettings,
         open=_open_metadata,
         summary="metadata in the memory of one process, gone when it ends",
@@ -43,6 +44,7 @@ def tams_metadata_store() -> Provider[MetadataStore]:
 def tams_object_store() -> Provider[ObjectStore]:
     """Return the provider of the object store."""
     return Provider(
+        name="memory",
         settings=ObjectsSettings,
         open=_open_objects,
         summary="objects in the memory of one process, served by the gateway itself",

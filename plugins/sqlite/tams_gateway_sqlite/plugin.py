@@ -27,6 +27,7 @@ def _open_metadata(settings: MetadataSettings, context: Context) -> MetadataStor
 def tams_metadata_store() -> Provider[MetadataStore]:
     """Return the provider of the metadata store."""
     return Provider(
+        name="sqlite",
         settings=MetadataSettings,
         open=_open_metadata,
         summary="metadata in one SQLite file, durable, for the workers of one machine",
