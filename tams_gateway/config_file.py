@@ -13,8 +13,8 @@ EMBEDDED: Final = "embedded default"
 """The source of a config without a file, for messages."""
 
 DEFAULTS: Final[Mapping[str, Table]] = {
-    "metadata": {"plugin": "sqlite", "path": "data/tams.db"},
-    "objects": {"main": {"plugin": "filesystem", "default": True, "path": "data/objects"}},
+    "metadata": {"plugin": "sqlite"},
+    "objects": {"main": {"plugin": "filesystem", "default": True}},
 }
 """What stands for `[metadata]` and for every `[objects.*]` where the file leaves them out."""
 
@@ -116,10 +116,8 @@ def _key(table: Table, step: str) -> str:
 
 
 def _completed(overrides: Any, default: Table) -> Any:
-    """Return a default under its overrides; another plugin leaves nothing of its options."""
+    """Return a default under its overrides."""
     if not isinstance(overrides, dict):
-        return overrides
-    if overrides.get("plugin", default.get("plugin")) != default.get("plugin"):
         return overrides
     nested = {
         key: _completed(overrides.get(key, {}), value)

@@ -109,21 +109,11 @@ class ObjectsSettings(msgspec.Struct, frozen=True):
         check_template(self.template, bool(self.prefix))
 
 
-class ObjectsSection(msgspec.Struct, frozen=True):
-    """An `[objects.NAME]` section: what every storage backend has, and the plugin's options."""
+class ObjectsSection(ObjectsSettings, frozen=True, kw_only=True):
+    """An `[objects.NAME]` section: id, label and default filled in, and the plugin's options."""
 
     name: str
-    plugin: str
-    id: str
-    label: str
     default: bool
-    tags: Mapping[str, str | list[str]]
-    template: str
-    prefix: str
-    provider: str | None
-    store_product: str | None
-    region: str | None
-    availability_zone: str | None
     options: Options
 
     @property

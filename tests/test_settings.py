@@ -37,13 +37,10 @@ def config(tmp_path: Path) -> Load:
 def test_without_a_file_the_embedded_default_holds() -> None:
     settings = load(None, {})
     assert settings.source == "embedded default"
-    assert (settings.metadata.plugin, dict(settings.metadata.options)) == (
-        "sqlite",
-        {"path": "data/tams.db"},
-    )
+    assert (settings.metadata.plugin, dict(settings.metadata.options)) == ("sqlite", {})
     [main] = settings.objects
     assert (main.name, main.plugin, main.default) == ("main", "filesystem", True)
-    assert dict(main.options) == {"path": "data/objects"}
+    assert not main.options
     assert (settings.auth, settings.events) == ((), ())
 
 
