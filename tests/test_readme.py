@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.servers.nginx import free_port
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,9 +43,7 @@ def serving(folder: Path, command: Sequence[str], seconds: int) -> Iterator[str]
 
     Afterwards SIGTERM ends it, with status 0.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     api = f"http://127.0.0.1:{port}"
     process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=PLAIN)
     try:
