@@ -55,6 +55,8 @@ class AsgiApp:
         self._start = start
         self._close = close
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        # An upload holds its thread as long as it takes, and must not take those of requests.
+        self._upload_threads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
         self._app = falcon.asgi.App()
         mount(self._app, table, self._respond, self._respond_error)
 
@@ -83,7 +85,8 @@ class AsgiApp:
 
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._upload_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -129,14 +132,14 @@ class AsgiApp:
 
     async def _work(self, route: Route, received: Reception) -> Response:
         call = partial(self._pipeline, route, received)
-        if self._blocks or route.streams:
-            return await self._hop(call)
-        return call()
+        if route.streams:
+            return await self._hop(call, self._upload_threads)
+        return await self._hop(call) if self._blocks else call()
 
-    async def _hop(self, call: Callable[[], T]) -> T:
+    async def _hop(self, call: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, call)
+        return await loop.run_in_executor(threads or self._threads, context.run, call)
 
     async def _attach_body(self, route: Route, request: Request, body: "_Body") -> None:
         length = request.length = reception.content_length(request.headers)

@@ -20,15 +20,23 @@ _HOST = re.compile(r"(?P<name>[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~!$&'()*+=:@%-]+)*/?")
 _PAIR = re.compile(r'\s*([A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]*))\s*(?:;|(,)|\Z)')
 
+_LONGEST_HOST = 262
+"""A name of 255 characters, a colon and a port."""
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """How a request arrived: the base URL, the host in it, and the client's address."""
+    """How a request arrived: the base URL, the host in it, and the client's address.
+
+    `own` is the base URL where a page below it is surely ours: not where it is just a name that
+    the client used, since anybody may let a name point to this machine.
+    """
 
     base: str
     host: str
     peer: str
+    own: str = ""
 
 
 class _Hop(msgspec.Struct, frozen=True):
@@ -59,7 +67,12 @@ class Network:
             peer, scheme, host = hop.peer, hop.scheme or scheme, hop.host or host
             root = hop.prefix + root
         _check_host(host)
-        return Arrival(self._public_url or f"{scheme}://{host}{root}", host, peer)
+        if self._public_url is not None:
+            return Arrival(self._public_url, host, peer, self._public_url)
+        base = f"{scheme}://{host}{root}"
+        name = _name(host)
+        sure = is_loopback(name) or _address(name) is not None
+        return Arrival(base, host, peer, base if sure else "")
 
     def is_local(self, arrival: Arrival) -> bool:
         """Whether the request is from this machine to this machine, by address and by name.
@@ -116,8 +129,9 @@ def _name(host: str) -> str:
 
 
 def _check_host(host: str) -> None:
-    if not _name(host):
-        raise Invalid(f"Host: expected a name or an address, got {host!r}")
+    # Long ones are not even looked at: what was found for a name is kept.
+    if len(host) > _LONGEST_HOST or not _name(host):
+        raise Invalid(f"Host: expected a name or an address, got {host[:_LONGEST_HOST]!r}")
 
 
 def _elements(headers: Mapping[str, str]) -> list[dict[str, str]]:

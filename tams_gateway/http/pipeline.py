@@ -90,12 +90,12 @@ class Pipeline:
         except Exception:
             _log.exception("bug", request_id=request.id, route=route.template)
             response = problems.failed(request.id)
-        return self._finish(route, request, response, started)
+        return self._finish(route, request, received.arrival, response, started)
 
     def _admit(self, route: Route, request: Request, arrival: Arrival) -> None:
         """Refuse who may not come in. Raises `Unauthenticated`, `Forbidden`, `Invalid`."""
         origin = request.headers.get("origin")
-        if origin is not None and not self._cors.allows(origin, arrival.base):
+        if origin is not None and not self._cors.allows(origin, arrival.own):
             raise Forbidden(
                 f"Origin: pages of {origin} may not call; add it to cors_origins of [service]"
             )
@@ -137,10 +137,15 @@ class Pipeline:
         return problems.refused(outcome(summary, _RETRY_AFTER), request.id)
 
     def _finish(
-        self, route: Route, request: Request, response: Response, started: float
+        self,
+        route: Route,
+        request: Request,
+        arrival: Arrival,
+        response: Response,
+        started: float,
     ) -> Response:
         """Add the headers of every answer, drop the body of a HEAD's, and write the line."""
-        cors = self._cors.headers(request.headers.get("origin"), request.base)
+        cors = self._cors.headers(request.headers.get("origin"), arrival.own)
         headers = {**response.headers, "X-Request-ID": request.id, **cors}
         response.headers = headers
         line = _Line(route.template, request, response.status, started)

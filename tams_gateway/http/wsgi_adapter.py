@@ -23,6 +23,9 @@ _LARGEST_DISCARDED: Final = 2**26
 """What is read at most of a body that is refused, in bytes."""
 
 
+_LONG_NAME = 64
+"""Names of this length come from nobody honest, and are not kept."""
+
 _BLIND = "Granian"
 """The server that ends a chunked body which was cut as if it were whole."""
 
@@ -110,7 +113,11 @@ class WsgiApp:
 
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
-    headers = {_name(name): value for name, value in environ.items() if name.startswith("HTTP_")}
+    headers = {
+        _name(name) if len(name) < _LONG_NAME else _spelt(name): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
     if environ.get("CONTENT_TYPE"):
         headers["content-type"] = environ["CONTENT_TYPE"]
     if environ.get("CONTENT_LENGTH"):
@@ -118,9 +125,11 @@ def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
     return headers
 
 
-@functools.lru_cache(maxsize=1024)
-def _name(variable: str) -> str:
+def _spelt(variable: str) -> str:
     return variable[5:].replace("_", "-").lower()
+
+
+_name = functools.lru_cache(maxsize=1024)(_spelt)
 
 
 def _chunks(stream: _Input, length: int | None) -> Iterator[bytes]:

@@ -1,21 +1,55 @@
 """Uploads under scrutiny: their length, and the checksums that the client sent in its header."""
 
 import hashlib
+import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from tams_gateway.domain.errors import Invalid, TooLarge
 
-_HASHES: Final[Mapping[str, Callable[[], "hashlib._Hash"]]] = {
+
+class _Sum(Protocol):
+    @property
+    def digest_size(self) -> int: ...
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class _Crc32:
+    """CRC-32 in the manner of `hashlib`; S3 clients send it without being asked."""
+
+    digest_size = 4
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._sum = zlib.crc32(data, self._sum)
+
+    def digest(self) -> bytes:
+        return self._sum.to_bytes(4, "big")
+
+
+_HASHES: Final[Mapping[str, Callable[[], _Sum]]] = {
     "sha-256": hashlib.sha256,
     "sha-512": hashlib.sha512,
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "md5": lambda: hashlib.md5(usedforsecurity=False),
+    "crc32": _Crc32,
 }
-_WHOLE: Final = {"Content-MD5": "md5", "x-amz-checksum-sha256": "sha-256"}
+_WHOLE: Final = {
+    "Content-MD5": "md5",
+    "x-amz-checksum-sha256": "sha-256",
+    "x-amz-checksum-sha1": "sha1",
+    "x-amz-checksum-crc32": "crc32",
+}
 """Headers that are the Base64 text of one checksum."""
+
+_UNKNOWN: Final = ("x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme")
+"""Checksums that we cannot verify: better refused than taken unseen."""
 
 _LISTS: Final = ("Digest", "Content-Digest", "Repr-Digest")
 """Headers that list checksums by algorithm (RFC 3230; RFC 9530, which puts colons round them);
@@ -24,7 +58,7 @@ unknown algorithms are ignored."""
 
 class _Check(msgspec.Struct):
     header: str
-    hash: "hashlib._Hash"
+    hash: _Sum
     expected: bytes
 
 
@@ -66,6 +100,9 @@ def _checks(headers: Mapping[str, str]) -> Iterator[_Check]:
         sent = headers.get(header.lower())
         if sent is not None:
             yield _check(header, algorithm, sent)
+    for header in _UNKNOWN:
+        if header in headers:
+            raise Invalid(f"header {header}: cannot be verified; send one of {', '.join(_WHOLE)}")
     for header in _LISTS:
         for item in headers.get(header.lower(), "").split(","):
             name, _, sent = item.partition("=")

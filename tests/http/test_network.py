@@ -27,6 +27,28 @@ def test_without_a_proxy_the_base_is_what_the_client_used() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("host", "public_url", "own"),
+    [
+        ("tams.example:4010", None, ""),
+        ("localhost:4010", None, "http://localhost:4010"),
+        ("192.0.2.1:4010", None, "http://192.0.2.1:4010"),
+        ("[2001:db8::1]", None, "http://[2001:db8::1]"),
+        ("tams.example", "https://tams.example/v8", "https://tams.example/v8"),
+    ],
+)
+def test_a_page_is_ours_only_below_a_name_that_nobody_else_can_give_us(
+    host: str, public_url: str | None, own: str
+) -> None:
+    """Whoever lets a name of his own point to this machine serves pages under that name, too."""
+    assert own == arrival({}, peer=CLIENT, host=host, public_url=public_url).own
+
+
+def test_a_host_of_any_length_is_refused_unread() -> None:
+    with pytest.raises(Invalid, match="Host: "):
+        arrival({}, host="a" * 300)
+
+
 def test_a_public_url_is_the_base_of_everything() -> None:
     found = arrival({"x-forwarded-host": "other"}, public_url="https://tams.example/v8")
     assert "https://tams.example/v8" == found.base

@@ -1,6 +1,7 @@
 """Uploads are checked against the length and the checksums that came in the header."""
 
 import hashlib
+import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 
@@ -25,6 +26,7 @@ def upload(headers: Mapping[str, str], length: int | None = None, limit: int = 2
     [
         ("Content-MD5", "{}", "md5"),
         ("x-amz-checksum-sha256", "{}", "sha256"),
+        ("x-amz-checksum-sha1", "{}", "sha1"),
         ("Digest", "SHA-256={}", "sha256"),
         ("Digest", "unixsum=30637, sha-256={}", "sha256"),
         ("Digest", "sha-512={}", "sha512"),
@@ -41,6 +43,22 @@ def test_a_checksum_must_hold_and_is_named_where_it_does_not(
     assert upload({header.lower(): text.format(right)}) == DATA
     with pytest.raises(Invalid, match=f"header {header}: the checksum"):
         upload({header.lower(): text.format(wrong)})
+
+
+def test_a_crc_must_hold() -> None:
+    """S3 clients send it without being asked."""
+    header = "x-amz-checksum-crc32"
+    right = b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
+
+    assert upload({header: right}) == DATA
+    with pytest.raises(Invalid, match=f"header {header}: the checksum"):
+        upload({header: "AAAAAA=="})
+
+
+@pytest.mark.parametrize("header", ["x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme"])
+def test_a_checksum_that_cannot_be_verified_is_refused(header: str) -> None:
+    with pytest.raises(Invalid, match=f"header {header}: cannot be verified"):
+        upload({header: "AAAAAA=="})
 
 
 @pytest.mark.parametrize(

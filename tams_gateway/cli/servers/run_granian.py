@@ -7,7 +7,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
 from tams_gateway.cli.serve import GRACE
-from tams_gateway.cli.servers.process import PATIENCE, begin
+from tams_gateway.cli.servers.process import KEEP_ALIVE, begin
 
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
@@ -33,7 +33,7 @@ def main() -> None:
         blocking_threads=serve.threads,
         backpressure=2 * serve.threads,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=PATIENCE * 1000, max_buffer_size=2**20),
+        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE * 1000, max_buffer_size=2**20),
         log_dictconfig=_LOGGING,
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE,
