@@ -14,7 +14,7 @@ from tams_gateway.config_file import ConfigError
 from tams_gateway.domain.health import Health
 from tams_gateway.events.sink import EventSink
 from tams_gateway.jobs.runner import Runner
-from tams_gateway.operations import keys
+from tams_gateway.operations import keys, known_backends
 from tams_gateway.operations.gateway import Backend, Gateway, Service
 from tams_gateway.plugin.provider import Context
 from tams_gateway.selection import Selected, Selection, select
@@ -74,11 +74,13 @@ class Assembly:
 
     def start(self) -> None:
         """Begin to work in the background; called once, in the process that serves."""
+        log = structlog.get_logger("tams_gateway")
+        known_backends.note(self.gateway)
+        for gone in known_backends.missing(self.gateway):
+            log.error("storage_backend_missing", storage_id=gone.id, label=gone.label)
         self._runner.start()
         self._closing.callback(self._runner.stop)
-        structlog.get_logger("tams_gateway").info(
-            "started", config=self.settings.source, plugins=list(self.opened)
-        )
+        log.info("started", config=self.settings.source, plugins=list(self.opened))
 
     def _wake(self) -> None:
         self._runner.wake()

@@ -10,6 +10,7 @@ import click
 from tams_gateway.assembly import Assembly, assemble
 from tams_gateway.cli.options import config_option
 from tams_gateway.cli.preflight import check_host, check_server
+from tams_gateway.operations import known_backends
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 
@@ -27,7 +28,7 @@ def check(path: Path | None) -> None:
     check_host(settings)
     click.echo(f"config: {settings.source} is valid")
     with closing(assemble(settings)) as assembly:
-        healthy = _check_opened(assembly)
+        healthy = _check_opened(assembly) and _check_backends(assembly)
     if not settings.auth:
         _tell_open(settings)
     if not healthy:
@@ -44,6 +45,15 @@ def _check_opened(assembly: Assembly) -> bool:
         if health.remedy:
             click.echo(f"{' ' * len(key)}  to do: {health.remedy}")
     return healthy
+
+
+def _check_backends(assembly: Assembly) -> bool:
+    """Print the storage backends that objects lie in and the config lacks."""
+    gone = known_backends.missing(assembly.gateway)
+    for one in gone:
+        click.echo(f"objects.{one.name}: FAILS: objects lie in it, but no section has its id")
+        click.echo(f'      to do: say id = "{one.id}" in the section that has its bytes now')
+    return not gone
 
 
 def _tell_open(settings: Settings) -> None:

@@ -16,6 +16,9 @@ LEASE = Kind("lease", {"until": INT})
 CURSOR = Kind("cursor", {})
 """How far each reader of the outbox has come."""
 
+BACKEND = Kind("storage_backend", {})
+"""The storage backends that were ever configured, by id."""
+
 PROFILE = Kind("profile", {"created": INT, "format": TEXT, "codec": TEXT, "label": TEXT}, tags=True)
 
 SOURCE = Kind(
@@ -76,4 +79,4 @@ DELETION_REQUEST = Kind(
 """`due` is when the runner takes it up: set until it is done. `life` is set while a flow of this
 id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970."""
 
-ALL = (SERVICE, KEY, LEASE, CURSOR, PROFILE, SOURCE, FLOW, OBJECT, DELETION_REQUEST)
+ALL = (SERVICE, KEY, LEASE, CURSOR, BACKEND, PROFILE, SOURCE, FLOW, OBJECT, DELETION_REQUEST)

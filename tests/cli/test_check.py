@@ -8,6 +8,9 @@ from click.testing import CliRunner
 
 from tams_gateway.cli.main import main
 from tams_gateway.domain.health import Health
+from tams_gateway.settings import load
+from tams_gateway.testing.ingest import Ingest
+from tests.deployments import in_process
 
 MEMORY = "[metadata]\nplugin = 'memory'\n[objects.main]\nplugin = 'memory'\n"
 
@@ -66,3 +69,30 @@ def test_more_workers_than_the_plugins_allow_are_refused(tmp_path: Path) -> None
     status, output = check(tmp_path, MEMORY + "[serve]\nworkers = 2")
     assert status == 1
     assert "metadata: plugin 'memory' keeps its data in one process; expected 1 worker" in output
+
+
+def test_a_storage_backend_that_left_the_config_is_missed(tmp_path: Path) -> None:
+    """Its objects show no URLs, and nobody would be told why."""
+    before = f"""
+[metadata]
+plugin = "sqlite"
+path = "{tmp_path}/tams.db"
+[objects.main]
+plugin = "filesystem"
+path = "{tmp_path}/objects"
+"""
+    config = tmp_path / "before.toml"
+    config.write_text(before)
+    with in_process("wsgi", load(config, {}), []) as deployment:
+        client = deployment.client
+        flow_id = Ingest(client).flow()
+        client.post(f"/flows/{flow_id}/storage", json={"limit": 1})
+        [backend] = client.get("/service/storage-backends").json
+
+    status, output = check(tmp_path, before.replace("objects.main", "objects.studio"))
+    assert status == 1
+    assert "objects.main: FAILS: objects lie in it" in output
+    assert f'say id = "{backend["id"]}"' in output
+
+    renamed = before.replace("[objects.main]", f"[objects.studio]\nid = '{backend['id']}'")
+    assert check(tmp_path, renamed)[0] == 0
