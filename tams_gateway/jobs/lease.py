@@ -11,7 +11,7 @@ from tams_gateway.storage.changes import ABSENT, Expect, Put
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.metadata import MetadataStore
 
-LENGTH_NS = 10 * SECOND
+LENGTH_NS = 8 * SECOND
 """How long a lease holds without renewal; a killed holder's is taken over after that."""
 
 _SKEW_NS = 60 * SECOND

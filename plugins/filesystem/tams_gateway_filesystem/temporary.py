@@ -10,6 +10,9 @@ from typing import Final
 _YOUNG: Final = 60
 """Seconds within which a file may not have got its lock yet."""
 
+_SYNCED_EVERY: Final = 32 * 2**20
+"""In bytes."""
+
 
 class TemporaryFile:
     """A new file in a folder, open for writing. Raises OSError."""
@@ -18,13 +21,22 @@ class TemporaryFile:
         self.path = folder / secrets.token_hex(16)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o666)
+        self._unsynced = 0
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, chunk: bytes) -> None:
-        """Append the bytes. Raises OSError."""
+        """Append the bytes. Raises OSError.
+
+        Now and then what was written goes to the disk: the sync of gigabytes at the end would
+        hold up that of everybody else on this disk for as long, commits of metadata too.
+        """
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
+        self._unsynced += len(chunk)
+        if self._unsynced >= _SYNCED_EVERY:
+            os.fdatasync(self._descriptor)
+            self._unsynced = 0
 
     def sync(self) -> None:
         """Return when the bytes are on the disk. Raises OSError."""

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 
 from tams_gateway.cli.serve import GRACE
-from tams_gateway.cli.servers.process import KEEP_ALIVE, begin
+from tams_gateway.cli.servers.process import PATIENCE, begin
 
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
@@ -32,8 +32,10 @@ def main() -> None:
         workers=serve.workers,
         blocking_threads=serve.threads,
         backpressure=2 * serve.threads,
+        # With its other runtime a kept connection may sleep on a request that is there already.
+        runtime_mode=RuntimeModes.mt,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE * 1000, max_buffer_size=2**20),
+        http1_settings=HTTP1Settings(header_read_timeout=PATIENCE * 1000, max_buffer_size=2**20),
         log_dictconfig=_LOGGING,
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE,
