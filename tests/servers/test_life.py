@@ -28,8 +28,11 @@ def test_a_signal_to_the_first_process_ends_all_with_status_0(
         processes = serve.processes()
         started = time.monotonic()
 
+        # One of several workers of granian may miss a signal that comes while it starts, and is
+        # killed at the end of the grace: still within the 10 s that are promised.
+        limit = 10 if server == "granian" and workers > 1 else 5
         assert 0 == serve.stop(number)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < limit
         assert [] == [one for one in processes if _runs(one)]
 
 
