@@ -5,7 +5,8 @@ Every line, of ours or of a server's own logger, is one object with `timestamp`,
 
 import logging
 import sys
-from typing import Any, Final, cast
+from contextlib import suppress
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 import structlog
@@ -27,6 +28,7 @@ _SERVERS: Final = (
 def configure(level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's logging alike; for once in each process."""
     terminal = sys.stderr.isatty()
+    output = _Patient(sys.stderr.buffer)
     timestamps = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -39,7 +41,7 @@ def configure(level: int = logging.INFO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr)
         if terminal
-        else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        else structlog.BytesLoggerFactory(cast(BinaryIO, output)),
         cache_logger_on_first_use=True,
     )
     _configure_standard(level, shared, terminal)
@@ -64,6 +66,24 @@ def _configure_standard(level: int, shared: list[Processor], terminal: bool) -> 
         logger.handlers.clear()
         logger.propagate = not name.endswith("access")
         logger.setLevel(logging.INFO)
+
+
+class _Patient:
+    """A file whose disk may be full: what cannot be written waits in its buffer, or is lost.
+
+    A request must not fail because of its line in the log, and there is nobody else to tell.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 _exception = cast(Processor, structlog.processors.ExceptionRenderer())

@@ -29,3 +29,14 @@ def test_every_logger_writes_the_same_shape() -> None:
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
     assert "/a" == lines[0]["path"]
     assert "ValueError: reason" in lines[1]["exception"]
+
+
+def test_a_line_that_cannot_be_written_fails_nobody() -> None:
+    """As where the log lies on a disk that is full."""
+    with open("/dev/full", "wb") as full:
+        script = f"{SCRIPT}\nprint('goes on')\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, check=True
+        )
+
+    assert b"goes on\n" == done.stdout
