@@ -1,7 +1,9 @@
 """What a store may be able to do beyond its contract; checked once, at start."""
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
+from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place, Stat
 
@@ -23,3 +25,32 @@ class SupportsCopy(Protocol):
 
     def copy(self, key: str, content_type: str, source: object, place: Place) -> Stat | None:
         """Copy from a place in the object store `source`; None if they share no server."""
+
+
+@runtime_checkable
+class SupportsBackup(Protocol):
+    """A metadata store that gives and takes all that it holds, whatever the kinds.
+
+    What one store gives, any other takes: entries hold no cursor and no layout of a store.
+    """
+
+    def snapshot(self) -> Content:
+        """Return all that is there at one moment, not before the first entry is asked for.
+
+        That is every record of every kind, also of those that no caller has named since the store
+        was opened (a `Kind` then declares at least the fields that are set, with their types);
+        segments of lives that no record has any more, too; and the events that are not forgotten.
+        An entry holds at most a few thousand items, and memory does not grow with their number.
+        Writers go on meanwhile. Raises `StoreError`.
+        """
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Hold exactly these entries, instead of all that was there; durable on return.
+
+        One transaction: others see the old content or the new, and an exception, also one out of
+        `entries`, leaves the old. Readers go on meanwhile, and `entries` may itself read this
+        store, which answers with the old content; writers wait, or what they write is gone.
+
+        Records get new versions, such as no earlier state of their ids had, and keep `touched`.
+        Events come anew, behind every cursor that this store ever gave.
+        """
