@@ -98,6 +98,7 @@ class World:
             Options,
             lambda options, context: Opened(self, options, context),
             "All.",
+            api=1,
             shared=self.shared,
             blocks=self.blocks,
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 import pluggy
 
+from tams_gateway import __version__
 from tams_gateway.auth.provider import AuthProvider
 from tams_gateway.events.sink import EventSink
 from tams_gateway.plugin import hookspecs
@@ -23,6 +24,7 @@ from tams_gateway.storage.objects import ObjectStore
 OWN: Final = ("filesystem", "memory", "sqlite")
 """The plugins of this repository, each in a folder of its name, to say what to install."""
 
+_OURS: Final = f"tams-gateway {__version__} has version {API}"
 
 _SECTIONS: Final[Mapping[str, str]] = {
     "tams_metadata_store": "[metadata]",
@@ -81,7 +83,10 @@ def load(name: str) -> "Plugin":
         raise PluginError(f"{what}: {_hook_mistake(error)}") from error
     except Exception as error:
         # An import and a factory run foreign code, which may raise anything: say what it was.
-        raise PluginError(f"{what} does not load: {type(error).__name__}: {error}") from error
+        reason = f"{what} does not load: {type(error).__name__}: {error}"
+        if isinstance(error, ImportError) and f"{error.name}.".startswith(f"{PROJECT}."):
+            reason += f"; it is made for other plugin contracts, {_OURS}: upgrade the older one"
+        raise PluginError(reason) from error
     commands = [command for some in results.pop("tams_commands") for command in some]
     return Plugin(
         name,
@@ -131,9 +136,10 @@ def _checked(what: str, provider: object) -> Provider[Any]:
     if not isinstance(provider, Provider):
         raise PluginError(f"{what}: expected a Provider, got {type(provider).__name__}")
     if provider.api != API:
+        older = "the plugin" if provider.api < API else "tams-gateway"
         raise PluginError(
-            f"{what} is made for version {provider.api} of the plugin contracts, this gateway has "
-            f"version {API}: install a fitting release of one of them"
+            f"{what} is made for version {provider.api} of the plugin contracts, {_OURS}: "
+            f"upgrade {older}"
         )
     return provider
 

@@ -12,7 +12,7 @@ from tams_gateway.storage.metadata import MetadataStore
 T = TypeVar("T")
 
 API: Final = 1
-"""The version of the contracts; a plugin made for another one is refused."""
+"""The version of the contracts that this gateway has."""
 
 
 class Secret:
@@ -57,7 +57,9 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
     `settings` is a frozen `msgspec.Struct` with `forbid_unknown_fields=True`, into which the
     config section is converted. `open` imports what is heavy. `shared=False` says that its data
     live in one process, so that several workers are refused; `blocks=False` that it never waits,
-    so that ASGI may spare the thread. `summary` is one line for `tams-gateway plugins`.
+    so that ASGI may spare the thread. `summary` is one line for `tams-gateway plugins`. `api` is
+    the version of the contracts that the plugin was made for, written as a number: whoever took
+    it from the gateway would be made for every version. A plugin of another version is refused.
     """
 
     name: str
@@ -65,6 +67,6 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
     open: Callable[..., T]
     """Called as `open(settings, context)`."""
     summary: str
+    api: int
     shared: bool = True
     blocks: bool = True
-    api: int = API

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tams_gateway import __version__
 from tams_gateway.plugin.loader import PluginError, installed, load
 from tams_gateway.plugin.provider import API
 
@@ -99,12 +100,37 @@ def test_a_plugin_without_any_hook_is_told(install: Install) -> None:
     assert refusal("idle") == "plugin 'idle' does not fit [metadata]; it fits no section"
 
 
-def test_a_plugin_for_other_contracts_is_told_with_the_remedy(install: Install) -> None:
-    install("future", HEAD + STORE.format(api=API + 1))
-    assert refusal("future") == (
-        f"plugin 'future' (made-future 1.0) is made for version {API + 1} of the plugin "
-        f"contracts, this gateway has version {API}: install a fitting release of one of them"
+@pytest.mark.parametrize(("api", "older"), [(API + 1, "tams-gateway"), (API - 1, "the plugin")])
+def test_a_plugin_for_other_contracts_is_told_with_the_remedy(
+    install: Install, api: int, older: str
+) -> None:
+    install("other", HEAD + STORE.format(api=api))
+    assert refusal("other") == (
+        f"plugin 'other' (made-other 1.0) is made for version {api} of the plugin contracts, "
+        f"tams-gateway {__version__} has version {API}: upgrade {older}"
     )
+
+
+def test_a_plugin_that_asks_for_what_this_gateway_lacks_is_made_for_other_contracts(
+    install: Install,
+) -> None:
+    """It cannot say its version: it fails before."""
+    for number, line in enumerate(
+        ("from tams_gateway.plugin import Wonder", "import tams_gateway.wonders")
+    ):
+        install(f"other{number}", f"{line}\n{GOOD}")
+        message = refusal(f"other{number}")
+        assert message.startswith(f"plugin 'other{number}' (made-other{number} 1.0) does not load")
+        assert message.endswith(
+            "; it is made for other plugin contracts, "
+            f"tams-gateway {__version__} has version {API}: upgrade the older one"
+        )
+
+
+def test_a_plugin_that_does_not_say_its_contracts_is_refused(install: Install) -> None:
+    """The version of whatever gateway is installed would be no statement of the plugin's."""
+    install("silent", GOOD.replace(f", api={API}", ""))
+    assert "Missing required argument 'api'" in refusal("silent")
 
 
 def test_a_hook_that_returns_no_provider_is_told(install: Install) -> None:

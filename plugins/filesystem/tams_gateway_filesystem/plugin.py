@@ -37,4 +37,5 @@ def tams_object_store() -> Provider[ObjectStore]:
         settings=FilesystemSettings,
         open=_open,
         summary="objects as files of one directory, served by the gateway itself",
+        api=1,
     )

@@ -35,6 +35,7 @@ def tams_metadata_store() -> Provider[MetadataStore]:
         settings=MetadataSettings,
         open=_open_metadata,
         summary="metadata in the memory of one process, gone when it ends",
+        api=1,
         shared=False,
         blocks=False,
     )
@@ -48,6 +49,7 @@ def tams_object_store() -> Provider[ObjectStore]:
         settings=ObjectsSettings,
         open=_open_objects,
         summary="objects in the memory of one process, served by the gateway itself",
+        api=1,
         shared=False,
         blocks=False,
     )

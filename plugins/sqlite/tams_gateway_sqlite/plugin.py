@@ -31,4 +31,5 @@ def tams_metadata_store() -> Provider[MetadataStore]:
         settings=MetadataSettings,
         open=_open_metadata,
         summary="metadata in one SQLite file, durable, for the workers of one machine",
+        api=1,
     )

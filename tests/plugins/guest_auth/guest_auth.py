@@ -47,4 +47,4 @@ class ApiKeys:
 @hookimpl
 def tams_auth_provider() -> Provider[AuthProvider]:
     """Register the provider."""
-    return Provider("guest-auth", Settings, ApiKeys, "API keys in a header.", blocks=False)
+    return Provider("guest-auth", Settings, ApiKeys, "API keys in a header.", api=1, blocks=False)

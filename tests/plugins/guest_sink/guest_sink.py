@@ -60,7 +60,7 @@ def recorded(path: str) -> None:
 @hookimpl
 def tams_event_sink() -> Provider[EventSink]:
     """Register the sink."""
-    return Provider("guest-sink", Settings, Recorder, "Events as lines of JSON in a file.")
+    return Provider("guest-sink", Settings, Recorder, "Events as lines of JSON in a file.", api=1)
 
 
 @hookimpl
