@@ -76,9 +76,9 @@ class AsgiApp:
                 )
             except NotFound:
                 scope["path"] = reception.NOWHERE
-            scope["query_string"] = reception.query(
-                scope["query_string"].decode("latin-1")
-            ).encode()
+            query = scope["query_string"]
+            if not query.isascii():
+                scope["query_string"] = reception.query(query.decode("latin-1")).encode()
             scope[_RECEIVE] = receive
             receive = _nothing
         await self._app(dict(scope), receive, send)

@@ -6,7 +6,6 @@ come first), runs, is run again where another writer was faster, and leaves one 
 
 import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs
 import msgspec
 import structlog
 
+from tams_gateway import log
 from tams_gateway.auth import policy
 from tams_gateway.auth.chain import Chain
 from tams_gateway.auth.provider import Credentials
@@ -73,7 +73,7 @@ class Pipeline:
         if sent_id is not None and _SANE_ID.fullmatch(sent_id):
             request.id = sent_id
         else:
-            request.id = secrets.token_hex(8)
+            request.id = f"{random.getrandbits(64):016x}"
         try:
             if received.refusal is not None:
                 raise received.refusal
@@ -171,17 +171,18 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
 
     def write(self, sent: int) -> None:
         request = self.request
-        _log.info(
-            "request",
-            method=request.method,
-            path=request.url_path,
-            route=self.route,
-            status=self.status,
-            ms=round((time.perf_counter() - self.started) * 1000, 3),
-            request_id=request.id,
-            principal=request.principal.name,
-            peer=request.peer,
-            bytes=sent,
+        log.request(
+            log.RequestLine(
+                method=request.method,
+                path=request.url_path,
+                route=self.route,
+                status=self.status,
+                ms=round((time.perf_counter() - self.started) * 1000, 3),
+                request_id=request.id,
+                principal=request.principal.name,
+                peer=request.peer,
+                bytes=sent,
+            )
         )
 
 

@@ -26,6 +26,9 @@ _LARGEST_DISCARDED: Final = 2**26
 _LONG_NAME = 64
 """Names of this length come from nobody honest, and are not kept."""
 
+_WITHOUT_PREFIX: Final = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
+"""Headers whose variables lack the prefix, and are empty where they were not sent."""
+
 _BLIND = "Granian"
 """The server that ends a chunked body which was cut as if it were whole."""
 
@@ -114,22 +117,22 @@ class WsgiApp:
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
     headers = {
-        _name(name) if len(name) < _LONG_NAME else _spelt(name): value
+        header: value
         for name, value in environ.items()
-        if name.startswith("HTTP_")
+        if (header := _header(name) if len(name) < _LONG_NAME else _spelt(name))
     }
-    if environ.get("CONTENT_TYPE"):
-        headers["content-type"] = environ["CONTENT_TYPE"]
-    if environ.get("CONTENT_LENGTH"):
-        headers["content-length"] = environ["CONTENT_LENGTH"]
+    for variable, header in _WITHOUT_PREFIX.items():
+        if environ.get(variable):
+            headers[header] = environ[variable]
     return headers
 
 
 def _spelt(variable: str) -> str:
-    return variable[5:].replace("_", "-").lower()
+    """Return the header of a variable, nothing for one that is none."""
+    return variable[5:].replace("_", "-").lower() if variable.startswith("HTTP_") else ""
 
 
-_name = functools.lru_cache(maxsize=1024)(_spelt)
+_header = functools.lru_cache(maxsize=1024)(_spelt)
 
 
 def _chunks(stream: _Input, length: int | None) -> Iterator[bytes]:
