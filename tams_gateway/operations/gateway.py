@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
+from tams_gateway.operations.recent import Recent
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
@@ -80,6 +81,7 @@ class Gateway(msgspec.Struct, frozen=True):
     """Whether a sink is configured; without one no events are written."""
     wake: Callable[[], None] = lambda: None
     """Tell the job runner that there is work."""
+    recent: Recent = msgspec.field(default_factory=Recent)
 
     @property
     def default_backend(self) -> Backend:

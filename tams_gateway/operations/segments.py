@@ -1,18 +1,17 @@
 """Segments as clients read them (R-SEG-01 to -09)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from tams_gateway.domain.identifiers import path_uuid
-from tams_gateway.domain.media_object import MediaObject
 from tams_gateway.domain.timerange import TimeRange
-from tams_gateway.operations import media_objects
 from tams_gateway.operations.documents import extent_timerange, json_list
 from tams_gateway.operations.flow_records import read_life
 from tams_gateway.operations.gateway import Gateway
-from tams_gateway.operations.kinds import FLOW
+from tams_gateway.operations.kinds import FLOW, OBJECT
+from tams_gateway.operations.media_objects import from_record
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.paging import (
     Paging,
@@ -24,7 +23,7 @@ from tams_gateway.operations.paging import (
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.urls import UrlFilter, url_lists
 from tams_gateway.storage.query import Page, SegmentQuery
-from tams_gateway.storage.records import Segment
+from tams_gateway.storage.records import Record, Segment
 
 
 def get_segments(gateway: Gateway, request: Request) -> Response:
@@ -90,44 +89,75 @@ def _documents(
     """Return the segments' documents, with what their objects own spliced in."""
     if wanted.wants_none and not with_object_timerange:
         return [shown_segment(segment) for segment in segments]
-    ids = {segment.object_id for segment in segments}
-    init_ids = {one.init_object_id for one in segments if one.init_object_id is not None}
-    found = {
-        object_id: stored.object
-        for object_id, stored in media_objects.load(gateway, ids | init_ids).items()
+    inits = {segment.object_id: segment.init_object_id for segment in segments}
+    init_ids = {init_id for init_id in inits.values() if init_id is not None}
+    records = gateway.metadata.get(OBJECT, list(inits.keys() | init_ids))
+    bodies = {object_id: record.body for object_id, record in records.items()}
+    # All bytes that the ending of an object's segments is made of.
+    sources = {
+        object_id: bodies[object_id] + bodies.get(init_id, b"") if init_id else bodies[object_id]
+        for object_id, init_id in inits.items()
+        if object_id in bodies
     }
-    urls: dict[str, str] = {}
-    if not wanted.wants_none:
-        urls = dict(
-            zip(found, url_lists(gateway, request, wanted, list(found.values())), strict=True)
-        )
+    made = gateway.recent.made((wanted, request.base, with_object_timerange), gateway.now_ns())
+    new = [object_id for object_id, source in sources.items() if source not in made]
+    if new:
+        shown = {one: records[one] for one in (*new, *init_ids) if one in records}
+        endings = _endings(gateway, request, wanted, shown, with_object_timerange)
+        made.update((sources[object_id], endings[object_id]) for object_id in new)
     return [
-        segment.body[:-1] + _more(segment, found, urls, with_object_timerange).encode() + b"}"
+        segment.body[:-1] + made[sources[segment.object_id]]
+        if segment.object_id in sources
+        else shown_segment(segment)
         for segment in segments
     ]
 
 
-def _more(
-    segment: Segment,
-    objects: dict[str, MediaObject],
-    urls: dict[str, str],
+def _endings(
+    gateway: Gateway,
+    request: Request,
+    wanted: UrlFilter,
+    records: Mapping[str, Record],
     with_object_timerange: bool,
-) -> str:
+) -> dict[str, bytes]:
+    """Return for each object how the documents of its segments end."""
+    objects = {object_id: from_record(record).object for object_id, record in records.items()}
+    urls: dict[str, str] = {}
+    if not wanted.wants_none:
+        made = url_lists(gateway, request, wanted, list(objects.values()))
+        urls = dict(zip(objects, made, strict=True))
+    return {
+        object_id: _ending(
+            one.init_object_id,
+            urls.get(one.init_object_id or ""),
+            urls.get(object_id),
+            one.timerange if with_object_timerange else None,
+        )
+        for object_id, one in objects.items()
+    }
+
+
+def _ending(
+    init_object_id: str | None = None,
+    init_urls: str | None = None,
+    urls: str | None = None,
+    object_timerange: str | None = None,
+) -> bytes:
+    """Return what follows the stored part of a segment's document."""
     more = ""
-    if with_object_timerange and segment.object_id in objects:
-        more += f',"object_timerange":"{objects[segment.object_id].timerange}"'
-    if segment.init_object_id is not None:
-        name = msgspec.json.encode(segment.init_object_id).decode()
-        init_urls = urls.get(segment.init_object_id)
+    if object_timerange is not None:
+        more += f',"object_timerange":"{object_timerange}"'
+    if init_object_id is not None:
+        name = msgspec.json.encode(init_object_id).decode()
         rest = "" if init_urls is None else f',"get_urls":{init_urls}'
         more += f',"init_object":{{"object_id":{name}{rest}}}'
-    if segment.object_id in urls:
-        more += f',"get_urls":{urls[segment.object_id]}'
-    return more
+    if urls is not None:
+        more += f',"get_urls":{urls}'
+    return more.encode() + b"}"
 
 
 def shown_segment(segment: Segment) -> bytes:
     """Return a segment's document without URLs, as events and URL-less listings show it."""
     if segment.init_object_id is None:
         return segment.body
-    return segment.body[:-1] + _more(segment, {}, {}, False).encode() + b"}"
+    return segment.body[:-1] + _ending(segment.init_object_id)

@@ -5,7 +5,6 @@ path ends in the key, and so in the ending that players need (B27).
 """
 
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
@@ -24,7 +23,7 @@ class MediaUrls:
         self._root = f"/media/{store}/"
         self._lifetime = lifetime
         self._now = now
-        self._state = blake2b(f"{store}\n".encode(), key=secret, digest_size=18)
+        self._state = blake2b(f"{store}\n".encode(), key=secret, digest_size=16)
 
     def upload(self, key: str, content_type: str, *, presigned: bool) -> Upload:
         """Return how a client uploads to a key."""
@@ -43,10 +42,11 @@ class MediaUrls:
     def gets(self, keys: Sequence[str]) -> list[str]:
         """Return presigned URLs that read the keys: the hot path of a segment listing."""
         expires = str(int(self._now()) + self._lifetime)
-        root, sign = self._root, self._sign
-        head = f"GET\n{expires}\n\n"
+        root, copied = self._root, self._state.copy()
+        copied.update(f"GET\n{expires}\n\n".encode())
+        copy = copied.copy
         query = f"?expires={expires}&signature="
-        return [f"{root}{key}{query}{sign(head, key)}" for key in keys]
+        return [f"{root}{key}{query}{_signed(copy(), key)}" for key in keys]
 
     def put(self, key: str, content_type: str) -> str:
         """Return a presigned URL that uploads to a key with this content type."""
@@ -70,5 +70,10 @@ class MediaUrls:
 
     def _sign(self, head: str, key: str) -> str:
         state = self._state.copy()
-        state.update((head + key).encode())
-        return urlsafe_b64encode(state.digest()).decode()
+        state.update(head.encode())
+        return _signed(state, key)
+
+
+def _signed(state: blake2b, key: str) -> str:
+    state.update(key.encode())
+    return state.hexdigest()
