@@ -11,7 +11,8 @@ from tams_gateway.storage.changes import ABSENT, Delete, Put
 from tams_gateway.storage.query import Equal, Query
 from tams_gateway.storage.records import Record, Value
 
-_decoder = msgspec.json.Decoder(MediaObject)
+decode = msgspec.json.Decoder(MediaObject).decode
+"""Returns the object that the body of a record says."""
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -34,8 +35,8 @@ def at_place(gateway: Gateway, place: str) -> Stored | None:
 
 
 def from_record(record: Record) -> Stored:
-    """Decode an object's record."""
-    return Stored(_decoder.decode(record.body), record.version)
+    """Return the object of a record, and its version."""
+    return Stored(decode(record.body), record.version)
 
 
 def put(media_object: MediaObject, expect: int = ABSENT) -> Put:

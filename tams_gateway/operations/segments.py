@@ -11,7 +11,7 @@ from tams_gateway.operations.documents import extent_timerange, json_list
 from tams_gateway.operations.flow_records import read_life
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW, OBJECT
-from tams_gateway.operations.media_objects import from_record
+from tams_gateway.operations.media_objects import decode
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.paging import (
     Paging,
@@ -121,7 +121,7 @@ def _endings(
     with_object_timerange: bool,
 ) -> dict[str, bytes]:
     """Return for each object how the documents of its segments end."""
-    objects = {object_id: from_record(record).object for object_id, record in records.items()}
+    objects = {object_id: decode(record.body) for object_id, record in records.items()}
     urls: dict[str, str] = {}
     if not wanted.wants_none:
         made = url_lists(gateway, request, wanted, list(objects.values()))

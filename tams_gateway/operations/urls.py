@@ -4,6 +4,7 @@ A listing asks for 1000 of them at once, so each item is spliced from a URL and 
 constant for its backend.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -63,33 +64,34 @@ def url_lists(
     gateway: Gateway, request: Request, wanted: UrlFilter, objects: Sequence[MediaObject]
 ) -> list[str]:
     """Return for each object the JSON list of its URLs, presigned ones first (R-SEG-07, B8)."""
-    signed: list[list[str]] = [[] for _ in objects]
-    plain: list[list[str]] = [[] for _ in objects]
-    places: dict[str, tuple[list[int], list[Place]]] = {}
+    # Each item with a comma before it.
+    signed = [""] * len(objects)
+    plain = [""] * len(objects)
+    indexes: defaultdict[str, list[int]] = defaultdict(list)
+    places: defaultdict[str, list[Place]] = defaultdict(list)
     for index, media_object in enumerate(objects):
         for instance in media_object.instances:
             if instance.state != "ready":
                 continue
             if instance.storage_id is None:
                 if wanted.accepts_uncontrolled(instance.label):
-                    plain[index].append(_uncontrolled(instance, wanted.verbose))
+                    plain[index] += "," + _uncontrolled(instance, wanted.verbose)
                 continue
-            indexes, wanted_places = places.setdefault(instance.storage_id, ([], []))
-            indexes.append(index)
-            wanted_places.append(Place(instance.key, instance.version))
+            indexes[instance.storage_id].append(index)
+            places[instance.storage_id].append(Place(instance.key, instance.version))
     base = msgspec.json.encode(request.base).decode()[:-1]
-    for storage_id, (indexes, wanted_places) in places.items():
+    for storage_id, wanted_places in places.items():
         backend = gateway.backends.get(storage_id)
         if backend is None or not wanted.accepts(backend):
             continue
         tails = _tails(backend, wanted.verbose)
         found = backend.store.download(wanted_places, wanted.presigned)
-        for index, urls in zip(indexes, found, strict=True):
+        for index, urls in zip(indexes[storage_id], found, strict=True):
             for one in urls:
                 head = base if one.url[0] == "/" else '"'
                 to = signed if one.presigned else plain
-                to[index].append(f'{{"url":{head}{one.url}{tails[one.presigned]}')
-    return [f"[{','.join([*first, *then])}]" for first, then in zip(signed, plain, strict=True)]
+                to[index] += f',{{"url":{head}{one.url}{tails[one.presigned]}'
+    return [f"[{(first + then)[1:]}]" for first, then in zip(signed, plain, strict=True)]
 
 
 def _tails(backend: Backend, verbose: bool) -> Mapping[bool, str]:
