@@ -41,7 +41,8 @@ def new_object_ids(count: int, now_ns: int) -> list[str]:
     """
     milliseconds = (now_ns // 1_000_000).to_bytes(6, "big").hex()
     head = f"{milliseconds[:8]}-{milliseconds[8:]}-7"
-    tails = (os.urandom(10).hex() for _ in range(count))
+    drawn = os.urandom(10 * count).hex()
+    tails = (drawn[at : at + 20] for at in range(0, len(drawn), 20))
     # Sorted, so that the objects of one allocation grow in the order in which they are listed.
     return sorted(
         f"{head}{tail[:3]}-{'89ab'[int(tail[3], 16) & 3]}{tail[4:7]}-{tail[7:19]}" for tail in tails
