@@ -1,6 +1,7 @@
 """A sink that records the events of a real server in a file: the guest plugin of the tests."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ def with_a_sink(folder: Path) -> Mapping[str, str]:
     """Return an environment for `serve` in which all events are recorded in the folder."""
     config = folder / "gateway.toml"
     config.write_text(f'[[events]]\nplugin = "guest-sink"\npath = "{_recorded(folder)}"\n')
-    return {"TAMS_GATEWAY_CONFIG": str(config), "PYTHONPATH": str(_GUEST)}
+    paths = [str(_GUEST), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"TAMS_GATEWAY_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def added(folder: Path) -> list[dict[str, Any]]:
