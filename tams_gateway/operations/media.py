@@ -21,7 +21,7 @@ from tams_gateway.operations.media_objects import Stored
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.storage.capabilities import SupportsMediaRoutes
-from tams_gateway.storage.errors import ConflictError, MissingError
+from tams_gateway.storage.errors import ConflictError, FullError, MissingError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Chunks, Place, Stat
 
@@ -115,7 +115,7 @@ def put_media(gateway: Gateway, request: Request) -> Response:
     stat = store.write(target.key, stored.object.content_type, chunks)
     try:
         replaced = _record(gateway, target, stat)
-    except (Refusal, ConflictError):
+    except (Refusal, ConflictError, FullError):
         store.delete([Place(target.key, stat.version)])
         raise
     if replaced is not None:

@@ -54,7 +54,7 @@ class Commits:
         """Commit for those that wait, oneself among them, and let the next one lead."""
         with self._mutex:
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-        failure: Exception | None = StoreError("the commit was interrupted")
+        failure: Exception | None = StoreError("the commit was interrupted; try again")
         try:
             with self._connections.turn():
                 self._connections.shorten_log()

@@ -204,7 +204,7 @@ def border(path: Path) -> Iterator[None]:
 def _translate(path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return FullError(f"{path}: {error}; free some space on its disk")
+        return FullError(f"{path}: {error}; make room on its disk")
     remedy = _REMEDIES.get(code, "run `sqlite3 FILE 'PRAGMA integrity_check'` on it")
     return StoreError(f"{path}: {error}; {remedy}")
 

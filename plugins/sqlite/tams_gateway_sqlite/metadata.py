@@ -121,7 +121,8 @@ class SqliteMetadata:
         try:
             self._run(_count)
         except StoreError as error:
-            return Health(False, str(error), f"look at {self._path} and its disk")
+            found, _, remedy = str(error).rpartition("; ")
+            return Health(False, found, remedy)
         return Health(True, f"{self._path} can be written")
 
     def close(self) -> None:
