@@ -6,9 +6,6 @@ from typing import Final, TypeVar
 
 import pytest
 
-# Here a query by time must cost the same in a flow of a million segments as in one of a thousand.
-os.environ.setdefault("TAMS_KIT_SEGMENTS", "1000000")
-
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 OFFICIAL_DOCUMENT: Final = "TAMS_SPEC"

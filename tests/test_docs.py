@@ -146,25 +146,16 @@ def test_example_configs_are_valid(name: str, tmp_path: Path) -> None:
         assert settings.load(path, {}).source == str(path)
 
 
-def test_the_contract_test_of_the_guide_is_that_of_sqlite() -> None:
-    chapter = section(text("plugins/README.md"), "## Stores and their contract tests")
-    (shown,) = blocks(chapter, "python")
-    assert shown in text("plugins/sqlite/tests/test_metadata.py")
-
-
 def test_the_hook_of_the_readme_is_that_of_the_guide() -> None:
     (shown,) = blocks(section(text("README.md"), "## Write a plugin"), "python")
     guide = blocks(section(text("plugins/README.md"), "## Write one in ten minutes"), "python")
     assert guide[0].endswith(shown)
 
 
-def test_every_contract_class_is_documented() -> None:
-    kit = (ROOT / "tams_gateway" / "testing").glob("*_store.py")
-    classes = {
-        name for path in kit for name in re.findall(r"^class (\w+Contract)", path.read_text(), re.M)
-    }
-    assert classes == tables(
-        section(text("plugins/README.md"), "## Stores and their contract tests")
+def test_every_option_of_the_kit_is_documented() -> None:
+    declared = set(re.findall(r"--tams-[a-z]+", text("tams_gateway/testing/options.py")))
+    assert declared | {"--tams-metadata", "--tams-objects"} == tables(
+        text("docs/proving-a-plugin.md")
     )
 
 

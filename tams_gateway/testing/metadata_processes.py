@@ -4,7 +4,9 @@ import multiprocessing
 import random
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, TypeAlias
+from typing import Any
+
+import pytest
 
 from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import AddSegments, Emit, Put
@@ -27,14 +29,12 @@ from tams_gateway.testing.metadata_samples import (
     record_of,
     segment,
 )
-
-Opener: TypeAlias = Callable[[], MetadataStore]
-"""Opens the store of the fixture `store` once more; picklable, for another process."""
+from tams_gateway.testing.opening import Opener
 
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-def _in_process(pipe: Connection, opener: Opener, task: str, who: str) -> None:
+def _in_process(pipe: Connection, opener: Opener[MetadataStore], task: str, who: str) -> None:
     """Run a task of `_TASKS` in a process of its own, once told to begin."""
     store = opener()
     pipe.send("ready")
@@ -103,7 +103,7 @@ _TASKS: dict[str, Callable[[MetadataStore, Connection, str], None]] = {
 class Worker:
     """A process that does one task on the store, and the pipe to it."""
 
-    def __init__(self, opener: Opener, task: str, who: str = "") -> None:
+    def __init__(self, opener: Opener[MetadataStore], task: str, who: str = "") -> None:
         self.pipe, other = _SPAWN.Pipe()
         arguments = (other, opener, task, who)
         self.process = _SPAWN.Process(target=_in_process, args=arguments, daemon=True)
@@ -123,9 +123,16 @@ class Worker:
 
 
 class ProcessesContract:
-    """What a store promises that several processes share. The subclass gives `opener`."""
+    """What a store promises that several processes share."""
 
-    def _run(self, opener: Opener, task: str) -> list[Any]:
+    @pytest.fixture
+    def shared(self, opener: Opener[MetadataStore]) -> Opener[MetadataStore]:
+        """Return what opens the store in another process, too."""
+        if not opener.provider().shared:
+            pytest.skip("its provider says shared=False: its data live in one process")
+        return opener
+
+    def _run(self, opener: Opener[MetadataStore], task: str) -> list[Any]:
         workers = [Worker(opener, task, f"process-{number}") for number in range(2)]
         for worker in workers:
             worker.begin()
@@ -135,35 +142,35 @@ class ProcessesContract:
         return told
 
     def test_of_overlapping_adds_of_two_processes_exactly_one_wins(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """The rule that segments do not overlap does not end at a worker's border."""
-        won = self._run(opener, "claim")
+        won = self._run(shared, "claim")
         assert list(range(ROUNDS)) == sorted(round_ for rounds in won for round_ in rounds)
         assert ROUNDS == len(all_segments(store, "contested"))
 
     def test_compare_and_swap_of_two_processes_loses_no_step(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """The lease of the jobs rests on this."""
         store.apply([Put(THING, "counter", b"0")])
-        self._run(opener, "count")
+        self._run(shared, "count")
         assert b"%d" % (4 * ROUNDS) == record_of(store, "counter").body
 
     def test_a_reader_misses_no_event_of_two_processes(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """`Deliveries` runs in one process and the writers in all."""
-        self._run(opener, "emit")
+        self._run(shared, "emit")
         numbers = list(range(ROUNDS))
         seen = follow(store, lambda count: count >= 2 * ROUNDS)
         assert {"process-0": numbers, "process-1": numbers} == seen
 
     def test_what_one_process_wrote_every_other_sees_at_once(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """A client's next request may reach another worker; also of a kind that is new to it."""
-        worker = Worker(opener, "see")
+        worker = Worker(shared, "see")
         worker.begin()
         for number in range(ROUNDS):
             name = f"seen-{number}"
@@ -175,19 +182,19 @@ class ProcessesContract:
         worker.end()
 
     def test_a_process_that_is_killed_loses_nothing_acknowledged_and_leaves_nothing_half(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """`kill -9` at any moment: what got its answer is there, what did not is whole or gone."""
         acknowledged: list[int] = []
         for round_ in range(5):
-            worker = Worker(opener, "ingest", str(round_ * 100_000))
+            worker = Worker(shared, "ingest", str(round_ * 100_000))
             worker.begin()
             for _ in range(random.randrange(1, 40)):
                 acknowledged.append(worker.pipe.recv())
             worker.process.kill()
             worker.process.join(30)
             acknowledged += _rest(worker.pipe)
-        again = opener()
+        again = shared()
         segments = all_segments(again, "killed")
         events = [event.at_ns for event in again.events(None, 1_000_000).items]
         again.close()
@@ -199,7 +206,7 @@ class ProcessesContract:
         store.apply([AddSegments("killed", 0, [segment(-10, 0)], 1), put("goes on")])
 
     def test_what_was_written_is_there_after_it_is_opened_again(
-        self, store: MetadataStore, opener: Opener
+        self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """A restart finds everything, versions go on, and cursors hold."""
         store.apply([put("a", {"number": 7, "tag.x": frozenset("1")}), flow("f")])
@@ -207,7 +214,7 @@ class ProcessesContract:
             [AddSegments("f", 0, [segment(0, 10)], 3), Emit([Event("flows/created", 1, b"")])]
         )
         tip = store.tip()
-        again = opener()
+        again = shared()
         assert store.get(THING, ["a"]) == again.get(THING, ["a"])
         assert store.get(TIMED, ["f"]) == again.get(TIMED, ["f"])
         assert all_segments(store, "f") == all_segments(again, "f")

@@ -1,10 +1,11 @@
 """The contract of metadata stores: a query by time costs the same in a long flow."""
 
-import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
+
+import pytest
 
 from tams_gateway.domain.timerange import Span
 from tams_gateway.storage.changes import AddSegments, Put
@@ -12,8 +13,7 @@ from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.query import Equal, Query, SegmentQuery, Touches, UseQuery
 from tams_gateway.testing.metadata_samples import TIMED, row
 
-SHORT: Final = 1000
-LONG: Final = int(os.environ.get("TAMS_KIT_SEGMENTS", "100000"))
+_SHORT: Final = 1000
 _RATIO: Final = 1.5
 _TRIES: Final = 6
 
@@ -21,9 +21,12 @@ _TRIES: Final = 6
 class SpeedContract:
     """What a metadata store promises of its speed: ratios, no absolute times."""
 
-    def test_a_query_by_time_costs_the_same_in_a_long_flow(self, store: MetadataStore) -> None:
+    def test_a_query_by_time_costs_the_same_in_a_long_flow(
+        self, store: MetadataStore, pytestconfig: pytest.Config
+    ) -> None:
         """Key paging and bounded scans: a recorder that runs for a year does not get slower."""
-        for name, length in (("short", SHORT), ("long", LONG)):
+        lengths = {"short": _SHORT, "long": pytestconfig.getoption("tams_segments")}
+        for name, length in lengths.items():
             segments = row(length, prefix=name, init=name)
             store.apply([Put(TIMED, name, b"{}", {"life": 0, "label": name})])
             for at in range(0, length, 50_000):
@@ -31,25 +34,24 @@ class SpeedContract:
         for what, query in _QUERIES.items():
             ratios: list[float] = []
             while not ratios or (ratios[-1] > _RATIO and len(ratios) < _TRIES):
-                ratios.append(_ratio(store, query))
+                ratios.append(_ratio(store, query, lengths))
             assert _RATIO >= ratios[-1], f"{what}: {ratios} times slower in a long flow"
 
 
 _Query: TypeAlias = Callable[[MetadataStore, str, int], object]
 
 
-def _ratio(store: MetadataStore, query: _Query) -> float:
+def _ratio(store: MetadataStore, query: _Query, lengths: Mapping[str, int]) -> float:
     """Return how much longer it takes in the long flow: the median of rounds that take turns."""
     ratios = []
     for round_ in range(21):
         order = ("long", "short") if round_ % 2 else ("short", "long")
-        spent = {name: _time(store, query, name) for name in order}
+        spent = {name: _time(store, query, name, lengths[name]) for name in order}
         ratios.append(spent["long"] / spent["short"])
     return statistics.median(ratios)
 
 
-def _time(store: MetadataStore, query: _Query, name: str) -> float:
-    length = LONG if name == "long" else SHORT
+def _time(store: MetadataStore, query: _Query, name: str, length: int) -> float:
     begin = time.perf_counter()
     for _ in range(10):
         query(store, name, length)

@@ -1,22 +1,14 @@
-"""The contract of metadata stores as inheritable test classes.
+"""The contract of metadata stores: what the gateway relies on, a test for each promise.
 
-    class TestMyStore(SharedMetadataStoreContract):
-        @pytest.fixture
-        def opener(self, tmp_path):
-            return functools.partial(MyStore, tmp_path / "my.db")
-
-        @pytest.fixture
-        def store(self, opener):
-            store = opener()
-            yield store
-            store.close()
-
-The fixture `store` gives an empty store to each test. `opener`, which can be pickled, opens the
-same store once more, here or in another process. A store whose provider says `shared=False` needs
-`store` alone and inherits `MetadataStoreContract`. TAMS_KIT_SEGMENTS=1000000 in the environment
-lets the clause about speed look at a flow of that length instead of 100 000.
+`tams_gateway.testing.suite` runs it on any plugin. A test of a plugin's own may inherit it, too,
+and gives the fixture `opener`, whose store is empty at first.
 """
 
+from collections.abc import Iterator
+
+import pytest
+
+from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.testing.metadata_concurrency import ThreadsContract
 from tams_gateway.testing.metadata_listings import ListingsContract
 from tams_gateway.testing.metadata_machine import MachineContract
@@ -24,6 +16,7 @@ from tams_gateway.testing.metadata_processes import ProcessesContract
 from tams_gateway.testing.metadata_records import RecordsContract
 from tams_gateway.testing.metadata_segments import SegmentsContract
 from tams_gateway.testing.metadata_speed import SpeedContract
+from tams_gateway.testing.opening import Opener
 
 
 class MetadataStoreContract(
@@ -32,10 +25,14 @@ class MetadataStoreContract(
     SegmentsContract,
     MachineContract,
     ThreadsContract,
+    ProcessesContract,
     SpeedContract,
 ):
-    """Every promise of `MetadataStore` that holds inside one process."""
+    """Every promise of `MetadataStore`, and of what it supports beyond."""
 
-
-class SharedMetadataStoreContract(MetadataStoreContract, ProcessesContract):
-    """The same, and what holds for a store that outlives a process and is shared by several."""
+    @pytest.fixture
+    def store(self, opener: Opener[MetadataStore]) -> Iterator[MetadataStore]:
+        """Return the store, open."""
+        store = opener()
+        yield store
+        store.close()

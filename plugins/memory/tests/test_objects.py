@@ -1,25 +1,17 @@
-"""The object store `memory` against the published contract."""
+"""What the object store `memory` promises beyond the contract."""
 
 import time
 
-import pytest
 from tams_gateway_memory.objects import MemoryObjects
 from tams_gateway_memory.plugin import tams_object_store
 
 from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.objects import ObjectStore, Place
-from tams_gateway.testing.object_store import ObjectStoreContract
+from tams_gateway.storage.objects import Place
 
 
 def make_store() -> MemoryObjects:
     return MemoryObjects(MediaUrls("main", b"k" * 32, 3600, time.time))
-
-
-class TestMemoryObjects(ObjectStoreContract):
-    @pytest.fixture
-    def store(self) -> ObjectStore:
-        return make_store()
 
 
 def test_the_gateway_serves_its_bytes() -> None:

@@ -1,0 +1,40 @@
+"""Runs the published kit as its users do: by the command, from an empty directory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Outcome:
+    """What a run of the kit said."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.status = done.returncode
+        self.text = done.stdout + done.stderr
+
+    def clauses(self, mark: str) -> list[str]:
+        """Return the clauses that its report marks so."""
+        lines = self.text.splitlines()
+        return [line.removeprefix(f"{mark} ") for line in lines if line.startswith(f"{mark} ")]
+
+
+def run(folder: Path, *arguments: str, path: Path = ROOT) -> Outcome:
+    """Run the suite in a folder; plugins are found in the environment and on `path`."""
+    command = (*("-m", "pytest", "-q", "--pyargs", "tams_gateway.testing.suite"), *arguments)
+    lean = ("-p", "no:cacheprovider", "-p", "no:schemathesis")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    # A clause that does not apply is skipped, which the project's own tests never are.
+    env |= {"CI": "", "NO_COLOR": "1", "PYTHONPATH": f"{path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, *command, *lean],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Outcome(done)

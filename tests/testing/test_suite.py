@@ -1,0 +1,53 @@
+"""The published kit, by the command of the docs: our own stores pass it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.testing.kit import run
+
+ALONE = "its provider says shared=False: its data live in one process"
+
+OURS = {
+    "memory": (["--tams-metadata", "memory", "--tams-objects", "memory"], {ALONE}),
+    "sqlite": (["--tams-metadata", "sqlite"], set()),
+    "filesystem": (["--tams-objects", "filesystem", "--tams-option", "path={tmp}/files"], set()),
+    "filesystem-process": (
+        ["--tams-objects", "filesystem", "--tams-option", "durability=process"],
+        set(),
+    ),
+}
+"""The arguments for each, and why clauses are skipped."""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_stores_keep_their_contracts(name: str, tmp_path: Path) -> None:
+    arguments, reasons = OURS[name]
+
+    found = run(tmp_path, *arguments)
+
+    assert 0 == found.status, found.text
+    assert [] == found.clauses("FAILED")
+    assert reasons == set(found.clauses("SKIPPED"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "say what to prove: --tams-metadata NAME or --tams-objects NAME"),
+        (["--tams-metadata", "sqlit"], "--tams-metadata sqlit: no plugin 'sqlit'; installed: "),
+        (["--tams-objects", "sqlite"], "plugin 'sqlite' does not fit [objects.NAME]"),
+        (["--tams-metadata", "sqlite", "--tams-option", "pth=x"], "--tams-option pth: unknown key"),
+        (["--tams-option", "path=x"], "--tams-option path=x: stands behind the plugin"),
+        (["--tams-metadata", "sqlite", "--tams-option", "path"], "expected key=value"),
+    ],
+)
+def test_what_cannot_be_run_is_told_in_a_line(
+    arguments: list[str], reason: str, tmp_path: Path
+) -> None:
+    found = run(tmp_path, *arguments)
+
+    assert 4 == found.status
+    [line] = [line for line in found.text.splitlines() if "tams" in line.lower()][-1:]
+    assert reason in found.text, line
