@@ -116,15 +116,25 @@ class FilesystemObjects:
             sweep(self._uploads, now)
 
     def delete(self, places: Sequence[Place]) -> Mapping[Place, str]:
-        """Remove the files, and the directories that they leave empty."""
-        failed = {}
+        """Remove the files, and the directories that they leave empty.
+
+        Each directory is synced once: a sync for each object would hold up the commits of others.
+        """
+        failed: dict[Place, str] = {}
+        left: dict[Path, list[Place]] = {}
         for place in places:
             try:
-                self._delete(place)
+                left.setdefault(self._delete(place), []).append(place)
             except MissingError:
                 continue
             except StoreError as error:
                 failed[place] = str(error)
+        if self._durable:
+            for folder, gone in left.items():
+                try:
+                    self._sync(folder)
+                except StoreError as error:
+                    failed |= dict.fromkeys(gone, str(error))
         return failed
 
     def check(self) -> Health:
@@ -148,16 +158,18 @@ class FilesystemObjects:
     def close(self) -> None:
         """Hold nothing."""
 
-    def _delete(self, place: Place) -> None:
+    def _delete(self, place: Place) -> Path:
+        """Remove what is at a place; return the directory whose names this changed."""
         with self._failures():
             self._uploads.stat()  # Where the disk is not mounted, no object is deleted.
             folder = self._layout.folder(place.key)
             for path in self._doomed(place):
                 path.unlink(missing_ok=True)
-            stays = directories.prune(folder, self._root)
-            if self._durable:
-                with suppress(FileNotFoundError):  # Another has removed it since.
-                    directories.sync(stays)
+            return directories.prune(folder, self._root)
+
+    def _sync(self, folder: Path) -> None:
+        with self._failures(), suppress(FileNotFoundError):  # Another has removed it since.
+            directories.sync(folder)
 
     def _doomed(self, place: Place) -> list[Path]:
         if place.version is not None:

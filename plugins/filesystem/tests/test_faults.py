@@ -156,6 +156,22 @@ def test_every_directory_up_to_the_root_is_synced_after_the_file(
     assert [folder, folder.parent, folder.parent.parent, root] == [Path(one) for one in synced[1:]]
 
 
+def test_many_deletions_sync_a_directory_once(
+    store: FilesystemObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a sync that fails is told for each object whose removal it was to make durable."""
+    gone = [Place(f"2026/{number}.ts") for number in range(3)]
+    for place in (*gone, Place("2026/kept.ts")):
+        store.write(place.key, "video/mp2t", [b"media"])
+    synced: list[Path] = []
+    monkeypatch.setattr(directories, "sync", synced.append)
+    assert {} == store.delete(gone[:2])
+    assert [root / "2026"] == synced
+
+    monkeypatch.setattr(directories, "sync", failing(errno.EIO))
+    assert gone[2:] == list(store.delete(gone[2:]))
+
+
 def test_nothing_is_synced_for_durability_process(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
