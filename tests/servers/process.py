@@ -29,15 +29,21 @@ def read(response: http.client.HTTPResponse) -> Answer:
 
 
 class Serve:
-    """A running `tams-gateway serve` in a folder of its own."""
+    """A running `tams-gateway serve` in a folder of its own, of this environment or another."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        environment: Mapping[str, str] = {},
+        python: str = sys.executable,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.log = folder / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command("--port", str(self.port), *options),
+                command("--port", str(self.port), *options, python=python),
                 cwd=folder,
                 env=_ENVIRONMENT | environment,
                 stdout=subprocess.PIPE,
@@ -115,9 +121,9 @@ class Serve:
         self.process.wait(10)
 
 
-def command(*options: str) -> list[str]:
+def command(*options: str, python: str = sys.executable) -> list[str]:
     """Return the command line of `tams-gateway serve` with options."""
-    return [sys.executable, "-m", "tams_gateway", "serve", *options]
+    return [python, "-m", "tams_gateway", "serve", *options]
 
 
 def refused(
@@ -136,9 +142,14 @@ def refused(
 
 
 @contextmanager
-def serving(folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Serve]:
+def serving(
+    folder: Path,
+    *options: str,
+    environment: Mapping[str, str] = {},
+    python: str = sys.executable,
+) -> Iterator[Serve]:
     """Serve until the end of the block; afterwards no process is left."""
-    serve = Serve(folder, *options, environment=environment)
+    serve = Serve(folder, *options, environment=environment, python=python)
     try:
         serve.wait()
         yield serve
