@@ -1,5 +1,6 @@
 """Opens the database file and its connections, and lets processes take turns at writing."""
 
+import errno
 import fcntl
 import os
 import queue
@@ -19,7 +20,7 @@ READERS: Final = 4
 _LONGEST_LOG: Final = 64 * 2**20
 """In bytes."""
 
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 10.0
 """Seconds to wait for another program that holds the database."""
 
 _SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
@@ -35,7 +36,7 @@ class Connections:
         self._path = path
         self._durability = durability
         self._writer: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._files: tuple[tuple[int, int], ...] = ()
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(None)
@@ -51,35 +52,43 @@ class Connections:
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("user_version", "application_id")
             )
-            if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                self._create(connection)
-            elif application != schema.APPLICATION:
+            if application != schema.APPLICATION:
                 raise StoreError(f"{self._path}: a database of another program; give another path")
-            elif version != schema.VERSION:
+            if version != schema.VERSION:
                 raise StoreError(
                     f"{self._path}: made by another release (schema {version}, this one knows"
                     f" {schema.VERSION}); install that release of tams-gateway-sqlite"
                 )
 
     def _make_file(self) -> None:
-        """Make an empty file for the database, which its owner alone may read: it keeps keys.
+        """Make a database whose owner alone may read it, since it keeps keys; whole or not at all.
 
-        Raises `StoreError` where a log of commits waits for a database that is not there.
+        Raises `StoreError` for an empty file, and where commits wait for a database that is not
+        there: what they belong to was lost, and must not be replaced unseen.
         """
-        if not self._path.exists():
-            if Path(f"{self._path}-wal").exists():
+        if self._path.exists():
+            if self._path.stat().st_size == 0:
                 raise StoreError(
-                    f"{self._path}: is not there, but {self._path.name}-wal with commits of it"
-                    " is; put the database back, or move that file away"
+                    f"{self._path}: is empty, as no database is;"
+                    " restore a backup, or remove the file to begin anew"
                 )
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-    def _create(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+            return
+        if Path(f"{self._path}-wal").exists():
+            raise StoreError(
+                f"{self._path}: is not there, but {self._path.name}-wal with commits of it"
+                " is; put the database back, or move that file away"
+            )
+        new = Path(f"{self._path}-new")
+        new.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = self._connect(new)
         connection.execute("BEGIN IMMEDIATE")
         for statement in schema.TABLES:
             connection.execute(statement)
         connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        new.rename(self._path)
         sync_directory(self._path.parent)
 
     @contextmanager
@@ -102,13 +111,14 @@ class Connections:
     def writer(self) -> sqlite3.Connection:
         """Return the connection to write with; the caller holds the turn.
 
-        Raises `StoreError` where the path has led to another file, or to none, since it was
+        Raises `StoreError` where a file of the database was replaced or removed since it was
         opened: what is written into such a file is gone at the next start.
         """
         if self._writer is None:
-            self._writer = self._connect()
-            self._file = _identity(self._path)
-        elif _identity(self._path) != self._file:
+            self._writer = self._connect(self._path)
+            self._writer.execute("PRAGMA user_version").fetchone()  # Opens all the files.
+            self._files = _identities(self._path)
+        elif _identities(self._path) != self._files:
             raise StoreError(
                 f"{self._path}: was moved or replaced under the running gateway;"
                 " put it back, or restart"
@@ -133,7 +143,7 @@ class Connections:
         connection = self._readers.get()
         try:
             if connection is None:
-                connection = self._connect()
+                connection = self._connect(self._path)
             yield connection
         finally:
             if connection is not None and connection.in_transaction:
@@ -152,10 +162,10 @@ class Connections:
         os.close(self._lock)
         os.close(self._turnstile)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, path: Path) -> sqlite3.Connection:
         # Never by making the file: SQLite would delete the commits that wait beside an empty one.
         connection = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode=rw",
+            f"file:{quote(str(path))}?mode=rw",
             uri=True,
             timeout=_PATIENCE,
             isolation_level=None,
@@ -198,7 +208,9 @@ def border(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _translate(path, error) from error
     except OSError as error:
-        raise StoreError(f"{path}: {error}; check the path and its permissions") from error
+        kind = FullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        remedy = _SYSTEM.get(error.errno or 0, "check the path and its permissions")
+        raise kind(f"{path}: {error.strerror or error}; {remedy}") from error
 
 
 def _translate(path: Path, error: sqlite3.Error) -> StoreError:
@@ -216,18 +228,25 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_CANTOPEN: "check that the directory exists and is writable",
     sqlite3.SQLITE_PERM: "check the permissions of the file",
     sqlite3.SQLITE_IOERR: "check the disk",
-    sqlite3.SQLITE_NOTADB: "give the path of a database of this plugin, or of no file yet",
+    sqlite3.SQLITE_NOTADB: "give the path of a database of this plugin, or restore a backup",
     sqlite3.SQLITE_CORRUPT: "restore a backup",
 }
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from every other, None where there is none."""
+_SYSTEM: Final = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "raise the disk quota of the user that runs the gateway",
+    errno.EROFS: "mount its disk for writing",
+}
+
+
+def _identities(path: Path) -> tuple[tuple[int, int], ...]:
+    """Return what tells the files of an open database from all others; nothing if one is gone."""
     try:
-        found = os.stat(path)
+        files = [os.stat(f"{path}{ending}") for ending in ("", "-wal", "-shm")]
     except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+        return ()
+    return tuple((file.st_dev, file.st_ino) for file in files)
 
 
 def _open_lock(path: Path, name: str) -> int:
