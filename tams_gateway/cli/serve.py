@@ -36,7 +36,7 @@ server could ask to be told of that."""
 _END: Final = 9.0
 """When what still runs after a signal is killed, in seconds."""
 
-_MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "268435456"}
+MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 """Keeps the memory of large responses in the process: a page of 1000 segments costs glibc fresh
 pages each time otherwise. What the environment says of it wins."""
 
@@ -72,7 +72,7 @@ def serve(
     check_host(settings)
     environment["TAMS_GATEWAY__SERVE__PORT"] = str(_check_port(settings))
     _tell(settings, selection, environment["TAMS_GATEWAY__SERVE__PORT"])
-    sys.exit(_guard(settings.serve.server, _MALLOC | environment))
+    sys.exit(_guard(settings.serve.server, MALLOC | environment))
 
 
 def _check_port(settings: Settings) -> int:

@@ -1,0 +1,102 @@
+"""Starts what is compared: the gateway as an operator would, and the bare app in the same way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tams_gateway.cli import serve
+
+from .bare import FOLDER
+from .load.site import Site, Twin
+
+SERVERS: Final = ("gunicorn", "granian", "uvicorn")
+STORES: Final[Mapping[str, Mapping[str, str]]] = {
+    "memory": {
+        "TAMS_GATEWAY__METADATA__PLUGIN": "memory",
+        "TAMS_GATEWAY__OBJECTS__MAIN__PLUGIN": "memory",
+    },
+    "sqlite": {},
+}
+"""By name, the variables that choose stores; without any of them the embedded default runs."""
+
+_ROOT: Final = Path(__file__).parent.parent
+_START: Final = 30.0
+"""How long a server may take to start or end, in seconds."""
+
+
+@contextmanager
+def gateway(
+    server: str, store: str, folder: Path, workers: int = 1, log: Path | None = None
+) -> Iterator[Site]:
+    """Serve a new gateway, its data in the folder, until the end of the block.
+
+    Its log goes to the file, or to nowhere.
+    """
+    folder.mkdir(exist_ok=True)
+    port = _free_port()
+    command = [sys.executable, "-m", "tams_gateway", "serve", "--server", server]
+    options = ["--port", str(port), "--workers", str(workers)]
+    with _running([*command, *options], folder, STORES[store], log, port) as pid:
+        yield Site(f"http://127.0.0.1:{port}", pid=pid)
+
+
+@contextmanager
+def bare(server: str, real: Site, folder: Path, answers: Path, workers: int = 1) -> Iterator[Twin]:
+    """Serve the bare app with the answers in a folder until the end of the block."""
+    folder.mkdir(exist_ok=True)
+    port = _free_port()
+    variables = {
+        **STORES["memory"],
+        **serve.MALLOC,
+        FOLDER: str(answers.absolute()),
+        "TAMS_GATEWAY__SERVE__PORT": str(port),
+        "TAMS_GATEWAY__SERVE__WORKERS": str(workers),
+    }
+    command = [sys.executable, "-m", "benchmarks.bare", server]
+    with _running(command, folder, variables, None, port) as pid:
+        yield Twin(f"http://127.0.0.1:{port}", real, pid)
+
+
+@contextmanager
+def _running(
+    command: list[str], folder: Path, variables: Mapping[str, str], log: Path | None, port: int
+) -> Iterator[int]:
+    kept = {name: one for name, one in os.environ.items() if not name.startswith("TAMS_GATEWAY")}
+    environment = {**kept, "PYTHONPATH": str(_ROOT), **variables}
+    with open(log or os.devnull, "ab") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output
+        )
+    try:
+        _wait(process, " ".join(command), port)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_START)
+
+
+def _wait(process: "subprocess.Popen[bytes]", command: str, port: int) -> None:
+    end = time.monotonic() + _START
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{command} did not start") from error
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
