@@ -62,19 +62,18 @@ def parse_post(body: bytes) -> SegmentPost | list[SegmentPost]:
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
-    """A posted segment with its times as numbers: spans half-open, offset in nanoseconds."""
+    """A posted segment with its times as numbers: spans half-open, offset in nanoseconds.
+
+    `on_object` is the segment on its object's timeline: `timerange - ts_offset` (R-SEG-24, -26).
+    `object_timerange` is as given, None where the client leaves it to the server.
+    """
 
     sent: SegmentPost
     timerange: TimeRange
     span: Span
     ts_offset: int
+    on_object: TimeRange
     object_timerange: TimeRange | None
-    """As given, on the object's timeline; None where the client leaves it to the server."""
-
-    @property
-    def on_object(self) -> TimeRange:
-        """The segment on its object's timeline: `timerange - ts_offset` (R-SEG-24, -26)."""
-        return self.timerange.shift(-self.ts_offset) if self.ts_offset else self.timerange
 
 
 def check(sent: SegmentPost) -> Posted:
@@ -83,7 +82,7 @@ def check(sent: SegmentPost) -> Posted:
         raise Invalid.at("/object_id", f"must have 1 to {LONGEST_ID} characters")
     if sent.init_object_id == "":
         raise Invalid.at("/init_object_id", "must not be empty")
-    timerange = _bounded("/timerange", sent.timerange)
+    timerange, span = _bounded("/timerange", sent.timerange)
     if not timerange.includes_start:
         raise Invalid.at("/timerange", "the start of a segment is always inclusive")
     ts_offset = 0
@@ -94,24 +93,25 @@ def check(sent: SegmentPost) -> Posted:
         raise Invalid.at("/last_duration", "must not be negative")
     object_timerange = None
     if not isinstance(sent.object_timerange, UnsetType):
-        object_timerange = _bounded("/object_timerange", sent.object_timerange)
-    posted = Posted(sent, timerange, timerange.bounded_span(), ts_offset, object_timerange)
-    try:
-        posted.on_object.bounded_span()
-    except ValueError as error:
-        raise Invalid.at("/ts_offset", f"timerange - ts_offset: {error}") from error
-    return posted
+        object_timerange, _ = _bounded("/object_timerange", sent.object_timerange)
+    on_object = timerange
+    if ts_offset:
+        on_object = timerange.shift(-ts_offset)
+        try:
+            on_object.bounded_span()
+        except ValueError as error:
+            raise Invalid.at("/ts_offset", f"timerange - ts_offset: {error}") from error
+    return Posted(sent, timerange, span, ts_offset, on_object, object_timerange)
 
 
-def _bounded(pointer: str, text: str) -> TimeRange:
+def _bounded(pointer: str, text: str) -> tuple[TimeRange, Span]:
     try:
         timerange = TimeRange.parse(text)
         if timerange.instant_with_exclusive_mark:
             raise ValueError("an instant has no exclusive mark (R-TIME-07)")
-        timerange.bounded_span()
+        return timerange, timerange.bounded_span()
     except ValueError as error:
         raise Invalid.at(pointer, f"{text!r}: {error}") from error
-    return timerange
 
 
 def _nanoseconds(pointer: str, text: str) -> int:

@@ -65,9 +65,9 @@ def _nanoseconds(text: str) -> int:
 
 def format_timestamp(ns: int) -> str:
     """Return the canonical `seconds:nanoseconds` of `ns`."""
-    sign = "-" if ns < 0 else ""
-    seconds, nanoseconds = divmod(abs(ns), SECOND)
-    return f"{sign}{seconds}:{nanoseconds}"
+    if ns < 0:
+        return "-" + format_timestamp(-ns)
+    return f"{ns // SECOND}:{ns % SECOND}"
 
 
 class TimeRange(msgspec.Struct, frozen=True):
@@ -129,7 +129,9 @@ class TimeRange(msgspec.Struct, frozen=True):
     @property
     def empty(self) -> bool:
         """Whether no nanosecond lies inside (R-TIME-06, -11)."""
-        return self.first is not None and self.stop is not None and self.stop <= self.first
+        if self.start is None or self.end is None:
+            return False
+        return self.end + self.includes_end <= self.start + (not self.includes_start)
 
     def clamp(self) -> Span:
         """Return the span of this range inside 64 bits: for queries, where nothing lies beyond."""
@@ -142,9 +144,10 @@ class TimeRange(msgspec.Struct, frozen=True):
 
         Raises ValueError where a bound is missing or outside 64 bits, or the range is empty.
         """
-        first, stop = self.first, self.stop
-        if first is None or stop is None:
+        if self.start is None or self.end is None:
             raise ValueError("a bounded timerange is needed, as in [0:0_10:0)")
+        first = self.start + (not self.includes_start)
+        stop = self.end + self.includes_end
         if stop <= first:
             raise ValueError("the timerange is empty")
         if first < MIN_NS or stop > MAX_NS:
@@ -187,7 +190,7 @@ class TimeRange(msgspec.Struct, frozen=True):
 
     def short(self) -> str:
         """Return the canonical text with an instant as `[t]` (R-TIME-05), for segments."""
-        if self.start is not None and self.start == self.end and not self.empty:
+        if self.start == self.end and self.start is not None and not self.empty:
             return f"[{format_timestamp(self.start)}]"
         return str(self)
 

@@ -41,11 +41,10 @@ def from_record(record: Record) -> Stored:
 
 def put(media_object: MediaObject, expect: int = ABSENT) -> Put:
     """Return the change that stores the object where that version stands."""
+    instances = media_object.instances
     fields: dict[str, Value] = {
-        "storage_ids": frozenset(
-            one.storage_id for one in media_object.instances if one.storage_id is not None
-        ),
-        "places": frozenset(one.place for one in media_object.instances if one.controlled),
+        "storage_ids": frozenset([one.storage_id for one in instances if one.storage_id]),
+        "places": frozenset([one.place for one in instances if one.storage_id]),
     }
     if media_object.expires is not None:
         fields["expires"] = media_object.expires

@@ -23,6 +23,7 @@ class Registration:
         self, flow: Flow, objects: Mapping[str, MediaObject], labels: frozenset[str]
     ) -> None:
         self._flow = flow
+        self._uses_init_segments = flow.uses_init_segments
         self._objects = dict(objects)
         self._labels = labels
         self.changed: dict[str, MediaObject] = {}
@@ -74,8 +75,10 @@ class Registration:
 
     def _registered(self, posted: Posted, media_object: MediaObject) -> MediaObject:
         sent = posted.sent
-        timerange = posted.object_timerange or posted.on_object
-        _check_part(posted, timerange)
+        timerange = posted.on_object
+        if posted.object_timerange is not None:
+            timerange = posted.object_timerange
+            _check_part(posted, timerange)
         urls = () if isinstance(sent.get_urls, UnsetType) else sent.get_urls
         instances = (*media_object.instances, *self._uncontrolled(urls))
         if len(instances) > MOST_INSTANCES:
@@ -107,7 +110,7 @@ class Registration:
         _check_part(posted, timerange)
         _check_equal("/key_frame_count", sent.key_frame_count, media_object.key_frame_count)
         _check_equal("/init_object_id", sent.init_object_id, media_object.init_object_id)
-        if self._flow.uses_init_segments != (media_object.init_object_id is not None):
+        if self._uses_init_segments != (media_object.init_object_id is not None):
             raise Invalid.at(
                 "/object_id",
                 f"object {sent.object_id!r} has {'an' if media_object.init_object_id else 'no'} "
@@ -120,10 +123,10 @@ class Registration:
         """Register the init object with the first media object that names it (R-SEG-30 to -33)."""
         init_object_id = posted.sent.init_object_id
         if isinstance(init_object_id, UnsetType):
-            if self._flow.uses_init_segments:
+            if self._uses_init_segments:
                 raise Invalid.at("/init_object_id", "is required: the flow uses init segments")
             return None
-        if not self._flow.uses_init_segments:
+        if not self._uses_init_segments:
             raise Invalid.at(
                 "/init_object_id", "must not be set: the flow's init_segments is not true"
             )
