@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from tams_gateway.domain.media_object import Instance
-from tams_gateway.jobs.lease import AGAIN_NS, Lease
+from tams_gateway.jobs.due import AGAIN_NS
+from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT

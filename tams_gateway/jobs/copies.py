@@ -8,14 +8,14 @@ from structlog.typing import FilteringBoundLogger
 
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.jobs.collection import delete_bytes
-from tams_gateway.jobs.lease import AGAIN_NS, Lease
+from tams_gateway.jobs.due import AGAIN_NS, first_due
+from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
 from tams_gateway.storage.capabilities import SupportsCopy
 from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.objects import Place, Stat
-from tams_gateway.storage.query import Below, Query, Sort
 
 
 def settle(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
@@ -23,11 +23,10 @@ def settle(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
 
     What is half done when the process dies is done again: a copy is a new version each time.
     """
-    query = Query(OBJECT, (Below("due", gateway.now_ns() + 1),), Sort("due"), limit=1)
-    due = gateway.metadata.find(query).items
-    if not due:
+    due = first_due(gateway, OBJECT)
+    if due is None:
         return False
-    media_object = media_objects.from_record(due[0]).object
+    media_object = media_objects.from_record(due).object
     for instance in media_object.instances:
         if instance.state == "ready":
             continue
@@ -63,12 +62,15 @@ def _note(
 ) -> None:
     """Put the outcome on the object as it is by now: segments that come and go change it too.
 
-    Where the instance or the object is gone meanwhile, the bytes of a copy go as well.
+    Where the instance is no more what it was, a copy that was made goes again: that version
+    alone, for another process may have made the one that counts while this one slept.
     """
     while True:
         stored = media_objects.load(gateway, [object_id]).get(object_id)
         if stored is None or before not in stored.object.instances:
-            delete_bytes(gateway, [before])
+            if after is not None and after.version != before.version:
+                store = gateway.backends[str(before.storage_id)].store
+                store.delete([Place(before.key, after.version)])
             return
         others = [one for one in stored.object.instances if one != before]
         instances = (*others, after) if after is not None else tuple(others)

@@ -5,30 +5,30 @@ from structlog.typing import FilteringBoundLogger
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import Fault
-from tams_gateway.jobs.lease import AGAIN_NS, Lease
+from tams_gateway.jobs.due import AGAIN_NS, first_due
+from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations.deletions import put_task, read_task, step
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import DELETION_REQUEST
 from tams_gateway.storage.changes import Delete
 from tams_gateway.storage.errors import ConflictError, StoreError
-from tams_gateway.storage.query import Below, Query, Sort
+from tams_gateway.storage.query import Below, Query
 from tams_gateway.storage.records import Record
 
 
 def carry_out(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
     """Do one step of the request that waits longest; return whether there was one."""
-    query = Query(DELETION_REQUEST, (Below("due", gateway.now_ns() + 1),), Sort("due"), limit=1)
-    due = gateway.metadata.find(query).items
-    if not due:
+    due = first_due(gateway, DELETION_REQUEST)
+    if due is None:
         return False
     try:
-        step(gateway, due[0], (lease.expected(),))
+        step(gateway, due, (lease.expected(),))
     except ConflictError:
         # Somebody else deletes the same segments, or has the lease: read again.
         return True
     except StoreError as error:
-        log.error("deletion_failed", deletion_request=due[0].id, error=str(error))
-        _note_failure(gateway, lease, due[0], error)
+        log.error("deletion_failed", deletion_request=due.id, error=str(error))
+        _note_failure(gateway, lease, due, error)
     return True
 
 

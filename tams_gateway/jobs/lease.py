@@ -1,5 +1,6 @@
 """Leases: one process at a time does certain jobs, and another takes over when it dies."""
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -10,17 +11,12 @@ from tams_gateway.operations.kinds import LEASE
 from tams_gateway.storage.changes import ABSENT, Expect, Put
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.records import Record
 
 LENGTH_NS = 8 * SECOND
 """How long a lease holds without renewal; a killed holder's is taken over after that."""
 
-_SKEW_NS = 60 * SECOND
-"""How far the clocks of two hosts may differ."""
-
 _RENEWED_AFTER_NS = 3 * SECOND
-
-AGAIN_NS = 60 * SECOND
-"""When a job tries again what failed."""
 
 
 class _Lease(msgspec.Struct, frozen=True):
@@ -36,27 +32,37 @@ class Lost(Exception):
 
 
 class Lease:
-    """The claim of this process on the lease of that name; used by one thread alone."""
+    """The claim of this process on the lease of that name; used by one thread alone.
 
-    def __init__(self, name: str, metadata: MetadataStore, now_ns: Callable[[], int]) -> None:
+    `now_ns` is the wall clock, which may be set; `elapsed_ns` counts from any moment on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        metadata: MetadataStore,
+        now_ns: Callable[[], int],
+        elapsed_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._name = name
         self._metadata = metadata
         self._now_ns = now_ns
+        self._elapsed_ns = elapsed_ns
         self._holder = new_uuid()
         self._version = ABSENT
         self._renewed = 0
+        self._seen = ABSENT
+        self._seen_since = 0
 
     def acquire(self) -> bool:
         """Take or renew the lease; return whether this process holds it now."""
-        now = self._now_ns()
-        if self._version and 0 <= now - self._renewed < _RENEWED_AFTER_NS:
+        if self._version and self._elapsed_ns() - self._renewed < _RENEWED_AFTER_NS:
             return True
+        now = self._now_ns()
         record = self._metadata.get(LEASE, [self._name]).get(self._name)
         if record is not None:
             stored = _decoder.decode(record.body)
-            # A lease far in the future was written before the clock was set back.
-            free = not now <= stored.until <= now + LENGTH_NS + _SKEW_NS
-            if stored.holder != self._holder and not free:
+            if stored.holder != self._holder and now <= stored.until and self._is_kept(record):
                 self._version = ABSENT
                 return False
         return self._write(now + LENGTH_NS, ABSENT if record is None else record.version)
@@ -76,6 +82,12 @@ class Lease:
             self._write(0, self._version)
             self._version = ABSENT
 
+    def _is_kept(self, record: Record) -> bool:
+        """Whether its holder may still renew the lease; no matter how the clock was set."""
+        if record.version != self._seen:
+            self._seen, self._seen_since = record.version, self._elapsed_ns()
+        return self._elapsed_ns() - self._seen_since <= LENGTH_NS
+
     def _write(self, until: int, expect: int) -> bool:
         body = msgspec.json.encode(_Lease(self._holder, until))
         try:
@@ -86,5 +98,5 @@ class Lease:
             return False
         mine = _decoder.decode(record.body).holder == self._holder
         self._version = record.version if mine else ABSENT
-        self._renewed = self._now_ns()
+        self._renewed = self._elapsed_ns()
         return mine

@@ -265,7 +265,7 @@ def _drop(edit: Edit, life: Use, flow: Flow | None, segments: list[Segment]) -> 
         edit.tell("flows/segments_deleted", body, flow)
     edit.add(
         DropSegments(life.flow_id, life.life, segments, edit.now_ns),
-        *release(edit.gateway, segments, edit.now_ns),
+        *release(edit.gateway, segments),
     )
 
 

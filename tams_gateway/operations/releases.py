@@ -12,7 +12,7 @@ from tams_gateway.storage.changes import Change
 from tams_gateway.storage.records import Segment
 
 
-def release(gateway: Gateway, segments: Iterable[Segment], now_ns: int) -> list[Change]:
+def release(gateway: Gateway, segments: Iterable[Segment]) -> list[Change]:
     """Return the changes of the objects that lose these segments.
 
     One without any use left is invisible at once; its bytes are deleted by the runner, and
@@ -20,14 +20,12 @@ def release(gateway: Gateway, segments: Iterable[Segment], now_ns: int) -> list[
     object goes as well (R-OBJ-09).
     """
     lost = Counter(segment.object_id for segment in segments)
-    changes, unused = _less(gateway, lost, now_ns)
+    changes, unused = _less(gateway, lost)
     inits = Counter(id_ for one in unused if (id_ := one.object.init_object_id) is not None)
-    return [*changes, *_less(gateway, inits, now_ns)[0]]
+    return [*changes, *_less(gateway, inits)[0]]
 
 
-def _less(
-    gateway: Gateway, lost: Mapping[str, int], now_ns: int
-) -> tuple[list[Change], list[Stored]]:
+def _less(gateway: Gateway, lost: Mapping[str, int]) -> tuple[list[Change], list[Stored]]:
     stored = media_objects.load(gateway, lost)
     changes: list[Change] = []
     unused = []
@@ -38,7 +36,8 @@ def _less(
             continue
         unused.append(one)
         if any(instance.controlled for instance in one.object.instances):
-            collected = replace(one.object, uses=0, state="collected", expires=now_ns, due=None)
+            # At once, also where the clock is set back before the runner comes.
+            collected = replace(one.object, uses=0, state="collected", expires=0, due=None)
             changes.append(media_objects.put(collected, one.version))
         else:
             changes.append(media_objects.delete(one))

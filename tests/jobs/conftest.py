@@ -28,7 +28,7 @@ def gateway(clock: Clock) -> Iterator[Gateway]:
 
 @pytest.fixture
 def lease(gateway: Gateway, clock: Clock) -> Lease:
-    lease = Lease("jobs", gateway.metadata, clock.now_ns)
+    lease = Lease("jobs", gateway.metadata, clock.now_ns, clock.now_ns)
     assert lease.acquire()
     return lease
 

@@ -163,6 +163,33 @@ def test_a_withdrawn_instance_loses_its_bytes(
     assert _there(gateway)
 
 
+def test_a_copy_that_another_process_made_meanwhile_is_kept(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one was stopped between its last chunk and its note, and its lease went on."""
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+    store = gateway.backends[OTHER].store
+    write = store.write
+
+    def write_and_sleep(*arguments: object) -> object:
+        mine = write(*arguments)  # type: ignore[arg-type]
+        theirs = write("copy.ts", "video/mp2t", [b"bytes"])
+        stored = media_objects.load(gateway, ["one"])["one"]
+        ready = replace(target, state="ready", version=theirs.version)
+        instances = (stored.object.instances[0], ready)
+        changed = replace(stored.object, instances=instances, due=None)
+        gateway.metadata.apply([media_objects.put(changed, stored.version)])
+        return mine
+
+    monkeypatch.setattr(store, "write", write_and_sleep)
+    _all(copies.settle, gateway, lease, log)
+
+    kept = media_objects.load(gateway, ["one"])["one"].object.instances[1]
+    assert b"".join(store.read(Place("copy.ts", kept.version))) == b"bytes"
+
+
 def _add_instance(gateway: Gateway, made: MediaObject, instance: Instance, clock: Clock) -> None:
     changed = replace(made, instances=(*made.instances, instance), due=clock.ns)
     version = media_objects.load(gateway, [made.id])[made.id].version

@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tams_gateway.storage.errors import MissingError, StoreError
@@ -20,11 +21,6 @@ _is_version = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_safe = re.compile(
     r"(?!\.\.?(/|\Z))[A-Za-z0-9._=~-]+(/(?!\.\.?(/|\Z))[A-Za-z0-9._=~-]+)*"
 ).fullmatch
-
-
-def new_version() -> str:
-    """Return a version that sorts behind the earlier ones and that nobody else makes."""
-    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 class Layout:
@@ -55,6 +51,17 @@ class Layout:
         stem, dot, ending = name.rpartition(".")
         suffix = f".{ending}" if stem and dot and len(ending) <= 32 else ""
         return self.folder(key) / f"{version}{suffix}"
+
+    def new_file(self, key: str) -> Path:
+        """Return the file of a version that nobody else makes and that sorts behind those there.
+
+        It begins with the time, unless the clock was set back behind the latest.
+        """
+        number = time.time_ns()
+        with suppress(FileNotFoundError):
+            for latest in self.versions(key)[-1:]:
+                number = max(number, int(version_of(latest)[:16], 16) + 1)
+        return self.file(key, f"{number:016x}{secrets.token_hex(8)}")
 
     def versions(self, key: str) -> list[Path]:
         """Return the files of all versions, the oldest first. Raises FileNotFoundError."""

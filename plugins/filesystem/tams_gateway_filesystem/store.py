@@ -15,7 +15,7 @@ from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
 from tams_gateway_filesystem import directories
-from tams_gateway_filesystem.layout import Layout, new_version, version_of
+from tams_gateway_filesystem.layout import Layout, version_of
 from tams_gateway_filesystem.temporary import TemporaryFile, sweep
 
 CHUNK: Final = 256 * 1024
@@ -88,8 +88,7 @@ class FilesystemObjects:
 
     def write(self, key: str, content_type: str, chunks: Iterable[bytes]) -> Stat:
         """Write to a temporary file, which then appears as a new version by one rename."""
-        version = new_version()
-        target = self._layout.file(key, version)
+        self._layout.folder(key)  # No key is refused after its bytes came.
         digest, size = hashlib.sha256(), 0
         # Errors of `chunks` pass through, also those of its socket: only our own are wrapped.
         with self._failures():
@@ -102,11 +101,11 @@ class FilesystemObjects:
                 digest.update(chunk)
                 size += len(chunk)
             with self._failures():
-                self._place(file, target)
+                target = self._place(file, key)
         finally:
             with self._failures():
                 file.close()
-        return Stat(size, version, digest.hexdigest(), content_type)
+        return Stat(size, version_of(target), digest.hexdigest(), content_type)
 
     def _sweep(self) -> None:
         """Remove what dead writers left, now and then: a restart may come too soon for that."""
@@ -179,10 +178,11 @@ class FilesystemObjects:
         except FileNotFoundError:
             return []
 
-    def _place(self, file: TemporaryFile, target: Path) -> None:
-        """Let a complete file appear, also behind a power cut, or not at all."""
+    def _place(self, file: TemporaryFile, key: str) -> Path:
+        """Let a complete file appear, also behind a power cut, or not at all; return where."""
         if self._durable:
             file.sync()
+        target = self._layout.new_file(key)
         directories.move(file.path, target)
         try:
             if self._durable:
@@ -190,6 +190,7 @@ class FilesystemObjects:
         except OSError:
             target.unlink()
             raise
+        return target
 
     @contextmanager
     def _finding(self, place: Place) -> Iterator[None]:

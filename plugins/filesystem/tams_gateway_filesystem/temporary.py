@@ -55,7 +55,8 @@ def sweep(folder: Path, now: float) -> int:
     swept = 0
     for entry in os.scandir(folder):
         with suppress(FileNotFoundError, BlockingIOError):  # Moved by now, or still written.
-            if now - entry.stat(follow_symlinks=False).st_mtime > _YOUNG:
+            # A file of the future is no young one either: the clock was set back.
+            if abs(now - entry.stat(follow_symlinks=False).st_mtime) > _YOUNG:
                 swept += _remove_abandoned(entry.path)
     return swept
 
