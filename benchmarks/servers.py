@@ -65,6 +65,16 @@ def bare(server: str, real: Site, folder: Path, answers: Path, workers: int = 1)
 
 
 @contextmanager
+def timed(server: str, store: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Site]:
+    """Serve a new gateway with clocks in it (`benchmarks.timed`) until the end of the block."""
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks.timed", server]
+    more = {**STORES[store], **serve.MALLOC, "TAMS_GATEWAY__SERVE__PORT": str(port)}
+    with _running(command, folder, {**more, **variables}, folder / "log", port) as pid:
+        yield Site(f"http://127.0.0.1:{port}", pid=pid)
+
+
+@contextmanager
 def _running(
     command: list[str], folder: Path, variables: Mapping[str, str], log: Path | None, port: int
 ) -> Iterator[int]:
