@@ -1,11 +1,9 @@
 """The gateway as an ASGI app: one hop into a thread for each request, where anything blocks."""
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import falcon
 import falcon.asgi
@@ -16,9 +14,9 @@ from tams_gateway.http.falcon_app import fallback, fill, mount
 from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import Route
 from tams_gateway.http.table import Table
+from tams_gateway.http.threads import Threads
 from tams_gateway.operations.messages import Request, Response
 
-T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -54,9 +52,9 @@ class AsgiApp:
         self._blocks = blocks
         self._start = start
         self._close = close
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._threads = Threads(threads, "request")
         # An upload holds its thread as long as it takes, and must not take those of requests.
-        self._upload_threads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
+        self._upload_threads = Threads(threads, "upload")
         self._app = falcon.asgi.App()
         mount(self._app, table, self._respond, self._respond_error)
 
@@ -86,7 +84,7 @@ class AsgiApp:
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
         for threads in (self._threads, self._upload_threads):
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.close()
         self._close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -128,18 +126,13 @@ class AsgiApp:
             response.headers = {**response.headers, "Connection": "close"}
         fill(resp, response)
         if response.stream is not None:
-            resp.stream = _Download(response.stream, self._hop, scope[_RECEIVE])
+            resp.stream = _Download(response.stream, self._threads, scope[_RECEIVE])
 
     async def _work(self, route: Route, received: Reception) -> Response:
         call = partial(self._pipeline, route, received)
         if route.streams:
-            return await self._hop(call, self._upload_threads)
-        return await self._hop(call) if self._blocks else call()
-
-    async def _hop(self, call: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads or self._threads, context.run, call)
+            return await self._upload_threads.run(call)
+        return await self._threads.run(call) if self._blocks else call()
 
     async def _attach_body(self, route: Route, request: Request, body: "_Body") -> None:
         length = request.length = reception.content_length(request.headers)
@@ -213,19 +206,19 @@ class _Download:
     def __init__(
         self,
         chunks: Any,
-        hop: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]],
+        threads: Threads,
         receive: Receive,
     ) -> None:
         self._chunks = chunks
-        self._next = partial(next, iter(chunks), None)
-        self._hop = hop
+        self._next: Callable[[], bytes | None] = partial(next, iter(chunks), None)
+        self._threads = threads
         self._gone = asyncio.ensure_future(_disconnected(receive))
 
     def __aiter__(self) -> "_Download":
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = None if self._gone.done() else await self._hop(self._next)
+        chunk = None if self._gone.done() else await self._threads.run(self._next)
         if chunk is None:
             raise StopAsyncIteration
         return chunk
@@ -234,7 +227,7 @@ class _Download:
         """Release the source, whether or not it was read to its end."""
         self._gone.cancel()
         try:
-            await self._hop(self._chunks.close)
+            await self._threads.run(self._chunks.close)
         except RuntimeError:
             # The app was closed, and with it the threads, when the client had the last byte.
             self._chunks.close()
