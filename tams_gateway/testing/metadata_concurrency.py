@@ -160,6 +160,26 @@ class ThreadsContract:
 
         assert [0, 0, 0] == at_once([write, read, read])
 
+    def test_what_an_event_tells_of_is_there(self, store: MetadataStore) -> None:
+        """An event is sent on at once: a receiver that asks for the flow must find it."""
+
+        def write() -> None:
+            for number in range(4 * ROUNDS):
+                event = Event("flows/created", number, b"")
+                new = AddSegments("told", 0, [segment(number, number + 1)], 1)
+                store.apply([Emit([event]), new, put(f"told-{number}")])
+
+        def read() -> None:
+            cursor, met = None, 0
+            while met < 4 * ROUNDS:
+                page = store.events(cursor, 10)
+                cursor, met = page.cursor, met + len(page.items)
+                names = [f"told-{event.at_ns}" for event in page.items]
+                assert set(names) == set(store.get(THING, names))
+                assert met <= len(all_segments(store, "told"))
+
+        at_once([write, read, read])
+
     def test_a_reader_of_events_misses_none_while_others_write(self, store: MetadataStore) -> None:
         """Also those that commit late; and of one flow they come in order."""
         names = [f"writer-{number}" for number in range(_THREADS - 1)]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tams_gateway.domain.timerange import Span
+from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import (
     ABSENT,
     ANY,
@@ -15,7 +16,10 @@ from tams_gateway.storage.changes import (
     Change,
     Delete,
     DropSegments,
+    Emit,
     Expect,
+    ExpectTouched,
+    Forget,
     Put,
 )
 from tams_gateway.storage.errors import ConflictError, OverlapError
@@ -39,6 +43,7 @@ _actions: st.SearchStrategy[tuple[str, str, dict[str, Value]]] = st.one_of(
     st.tuples(st.just("put"), _expectations, _fields),
     st.tuples(st.just("delete"), _expectations, _nothing),
     st.tuples(st.just("expect"), _expectations, _nothing),
+    st.tuples(st.just("touched"), _expectations, _nothing),
 )
 _new_segments = st.lists(
     st.builds(
@@ -73,6 +78,7 @@ class _Model:
     def __init__(self) -> None:
         self.records: dict[str, tuple[bytes, Mapping[str, Value], int | None]] = {}
         self.segments: dict[_Life, list[Segment]] = {}
+        self.events: list[Event] = []
 
     def apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -83,6 +89,10 @@ class _Model:
                     self.records[change.id] = (change.body, change.fields, kept)
                 case Delete():
                     self.records.pop(change.id, None)
+                case Emit():
+                    self.events += change.events
+                case Forget():
+                    self.events.clear()
         for change in changes:
             if isinstance(change, AddSegments | DropSegments):
                 life = (change.flow_id, change.life)
@@ -107,6 +117,7 @@ class _Machine(RuleBasedStateMachine):
         self.versions: dict[str, list[int]] = {}
         self.steps = 0
         clear(store, FLOWS, LIVES)
+        store.apply([Forget(store.tip())])
 
     @rule(
         actions=st.dictionaries(st.sampled_from(FLOWS), _actions, max_size=2),
@@ -131,15 +142,23 @@ class _Machine(RuleBasedStateMachine):
         self.steps += 1
         conflict, changes = False, list[Change]()
         for record_id, (action, expectation, fields) in actions.items():
-            version, holds = self._version(record_id, expectation)
+            if action == "touched":
+                touched, holds = self._touched(record_id, expectation)
+                changes.append(ExpectTouched(TIMED, record_id, touched))
+            else:
+                version, holds = self._version(record_id, expectation)
+                changes.append(self._change(action, record_id, version, fields))
             conflict |= not holds
-            changes.append(self._change(action, record_id, version, fields))
         for life, (count, wrong) in dropping.items():
             gone = list(self.model.segments.get(life, [])[:count])
             if wrong:
                 gone.append(Segment(1000, 1001, "never", b"", 1))
             conflict |= wrong
             changes.append(DropSegments(*life, gone, self.steps))
+        if self.steps % 5:
+            changes.append(Emit([Event("flows/updated", self.steps, b"", {"flow_id": "a"})]))
+        else:
+            changes.append(Forget(self.store.tip()))
         overlap = False
         for life, new in adding.items():
             if life not in dropping:
@@ -174,6 +193,15 @@ class _Machine(RuleBasedStateMachine):
             return seen[-2], False
         return (seen[-1], True) if there else (ABSENT, True)
 
+    def _touched(self, record_id: str, expectation: str) -> tuple[int | None, bool]:
+        """Return a touch to expect, and whether it is the one that is there."""
+        if record_id not in self.model.records:
+            return None, False
+        touched = self.model.records[record_id][2]
+        if expectation == "stale":
+            return (touched or 0) + 1, False
+        return touched, True
+
     def _change(
         self, action: str, record_id: str, version: int, fields: dict[str, Value]
     ) -> Change:
@@ -198,6 +226,11 @@ class _Machine(RuleBasedStateMachine):
             one.id: (one.body, one.fields, one.touched) for one in all_records(self.store, TIMED)
         }
         assert self.model.records == found
+
+    @invariant()
+    def events_are_those_of_the_model(self) -> None:
+        """Those of what was applied, in that order, less what was forgotten."""
+        assert self.model.events == self.store.events(None, 1000).items
 
     @invariant()
     def segments_are_those_of_the_model(self) -> None:

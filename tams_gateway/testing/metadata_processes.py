@@ -60,13 +60,15 @@ def _emit_task(store: MetadataStore, pipe: Connection, who: str) -> None:
 
 
 def _see_task(store: MetadataStore, pipe: Connection, who: str) -> None:
-    """Say for each id that comes by the pipe whether its record is there."""
+    """Say for each id that comes by the pipe if its record is there, and what else has changed."""
     while record_id := pipe.recv():
         kind = Kind(f"kit_{record_id}", {})
         pipe.send(
             (
                 record_id in store.get(THING, [record_id]),
                 record_id in store.get(kind, ["x", record_id]),
+                store.get(THING, ["moving"])["moving"].fields,
+                len(all_segments(store, "moving")),
             )
         )
 
@@ -128,9 +130,7 @@ class ProcessesContract:
     @pytest.fixture
     def shared(self, opener: Opener[MetadataStore]) -> Opener[MetadataStore]:
         """Return what opens the store in another process, too."""
-        if not opener.provider().shared:
-            pytest.skip("its provider says shared=False: its data live in one process")
-        return opener
+        return opener.shared()
 
     def _run(self, opener: Opener[MetadataStore], task: str) -> list[Any]:
         workers = [Worker(opener, task, f"process-{number}") for number in range(2)]
@@ -175,9 +175,11 @@ class ProcessesContract:
         for number in range(ROUNDS):
             name = f"seen-{number}"
             new_kind = Kind(f"kit_{name}", {})
-            store.apply([put(name), Put(new_kind, name, b"")])
+            new = AddSegments("moving", 0, [segment(number, number + 1)], 1)
+            moved = put("moving", {"number": number})
+            store.apply([put(name), Put(new_kind, name, b""), moved, new])
             worker.pipe.send(name)
-            assert (True, True) == worker.pipe.recv()
+            assert (True, True, {"number": number}, number + 1) == worker.pipe.recv()
         worker.pipe.send("")
         worker.end()
 

@@ -1,6 +1,7 @@
 """The contract of metadata stores: segments, their times, and who uses an object."""
 
 import pytest
+from msgspec.structs import replace
 
 from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, Span
 from tams_gateway.storage.changes import AddSegments, Delete, DropSegments, ExpectTouched, Put
@@ -160,6 +161,37 @@ class SegmentsContract:
             assert (size != 20) == page.more
         expected = row(25)[1:24]
         assert (expected[::-1] if reverse else expected) == seen
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_pages_of_segments_neither_repeat_nor_drop_while_others_write(
+        self, store: MetadataStore, reverse: bool
+    ) -> None:
+        """R-PAGE-06: a player that reads behind a recorder gets each segment exactly once."""
+        store.apply([AddSegments("f", 0, row(20), 1)])
+        lives = [AddSegments(f"flow-{at:02}", 0, [segment(0, 1, "shared")], 1) for at in range(20)]
+        store.apply(lives)
+        seen, users = list[Segment](), list[Use]()
+        query, uses = SegmentQuery("f", 0, reverse=reverse, limit=3), UseQuery("shared", limit=3)
+        for turn in range(7):
+            page, using = store.segments(query), store.uses(uses)
+            seen, users = seen + page.items, users + using.items
+            query = replace(query, after=seen[-1].end_ns)
+            uses = replace(uses, after=users[-1])
+            at = 1000 + turn * 10
+            outside = [segment(at, at + 5), segment(-at, 5 - at)]
+            store.apply(
+                [
+                    AddSegments("f", 0, outside, 2),
+                    AddSegments(f"flow-{turn:02}-", 0, [segment(0, 1, "shared")], 2),
+                    DropSegments(f"flow-{turn:02}", 0, [segment(0, 1, "shared")], 2),
+                ]
+            )
+        expected = row(20)[::-1] if reverse else row(20)
+        assert expected == [one for one in seen if one in expected]
+        assert len(seen) == len(set(spans(seen)))
+        assert [f"flow-{at:02}" for at in range(20)] == [
+            use.flow_id for use in users if not use.flow_id.endswith("-")
+        ]
 
     def test_pages_of_one_objects_segments_follow_each_other(self, store: MetadataStore) -> None:
         """`object_id` is a filter before paging: no page is short, none is empty."""

@@ -10,6 +10,7 @@ import pytest
 
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.testing.metadata_concurrency import ThreadsContract
+from tams_gateway.testing.metadata_faults import FaultsContract
 from tams_gateway.testing.metadata_listings import ListingsContract
 from tams_gateway.testing.metadata_machine import MachineContract
 from tams_gateway.testing.metadata_processes import ProcessesContract
@@ -26,6 +27,7 @@ class MetadataStoreContract(
     MachineContract,
     ThreadsContract,
     ProcessesContract,
+    FaultsContract,
     SpeedContract,
 ):
     """Every promise of `MetadataStore`, and of what it supports beyond."""

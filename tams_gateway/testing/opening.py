@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 import msgspec
+import pytest
 import structlog
 
 from tams_gateway.config_file import Override
@@ -48,3 +49,9 @@ class Opener(msgspec.Struct, Generic[T], frozen=True):
         """Return the options as the plugin's own struct. Raises `PluginError`, `ConfigError`."""
         texts = {key: Override(text, f"--tams-option {key}") for key, text in self.options.items()}
         return convert(texts, self.provider().settings, "the command line", self.plugin)
+
+    def shared(self) -> "Opener[T]":
+        """Return this, or skip the clause if only one process may open the store."""
+        if not self.provider().shared:
+            pytest.skip("its provider says shared=False: its data live in one process")
+        return self
