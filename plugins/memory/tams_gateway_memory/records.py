@@ -1,8 +1,7 @@
 """The records of one kind, with an index for each value and for each order that is asked for."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from tams_gateway.storage.matching import (
@@ -14,7 +13,17 @@ from tams_gateway.storage.matching import (
     order_key,
     page,
 )
-from tams_gateway.storage.query import Condition, Equal, OneOf, Page, Present, Query, Sort
+from tams_gateway.storage.query import (
+    AtLeast,
+    Below,
+    Condition,
+    Equal,
+    OneOf,
+    Page,
+    Present,
+    Query,
+    Sort,
+)
 from tams_gateway.storage.records import Record, Value
 
 _Entry: TypeAlias = tuple[str, object]
@@ -92,11 +101,28 @@ class Records:
         if keys is None:
             keys = sorted(order_key(query.sort, one.fields, one.id) for one in self.by_id.values())
             self._orders[query.sort] = keys
+        first, end = _bounds(query, keys)
         last = None if query.after is None else after_key(query.sort, query.after)
         if query.reverse:
-            end = len(keys) if last is None else bisect_left(keys, last)
-            return (keys[at] for at in range(end - 1, -1, -1))
-        return islice(keys, 0 if last is None else bisect_right(keys, last), None)
+            end = end if last is None else min(end, bisect_left(keys, last))
+            return (keys[at] for at in range(end - 1, first - 1, -1))
+        first = first if last is None else max(first, bisect_right(keys, last))
+        return (keys[at] for at in range(first, end))
+
+
+def _bounds(query: Query, keys: Sequence[OrderKey]) -> tuple[int, int]:
+    """Return where in its order the hits begin and end, as far as its own field tells."""
+    first, end = 0, len(keys)
+    if query.sort is None or query.sort.descending:
+        return first, end
+    for condition in query.where:
+        match condition:
+            case AtLeast(field=query.sort.field, value=bound):
+                first = max(first, bisect_left(keys, (False, bound, "")))
+                end = min(end, bisect_left(keys, (True, 0, "")))
+            case Below(field=query.sort.field, value=bound):
+                end = min(end, bisect_left(keys, (False, bound, "")))
+    return first, end
 
 
 def _entries(record: Record) -> Iterator[_Entry]:
