@@ -1,11 +1,11 @@
 """How far the walk in a listing's order goes."""
 
 import pytest
+from tams_gateway_memory.records import Records
 
 from tams_gateway.domain.timerange import ETERNITY, Span
 from tams_gateway.storage.query import AtLeast, Below, Condition, Query, Sort, Touches
 from tams_gateway.storage.records import FieldType, Kind, Record
-from tams_gateway_memory.records import Records
 
 KIND = Kind("numbered", {"number": FieldType.INT})
 
