@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +31,10 @@ from tams_gateway.testing.transports import (
     Wsgi,
 )
 
-KINDS: Final = ("wsgi-memory", "asgi-memory", "wsgi-sqlite", "asgi-sqlite", "nginx-sqlite")
-"""Ways to reach a gateway, and its stores."""
+_USUAL: Final = "wsgi-memory asgi-memory wsgi-sqlite asgi-sqlite nginx-sqlite"
+
+KINDS: Final = tuple(os.environ.get("TAMS_DEPLOYMENTS", _USUAL).split())
+"""Ways to reach a gateway, and its stores; `guest` means those of `tests/plugins`."""
 
 Table = Mapping[str, Any]
 
@@ -70,6 +73,12 @@ def config(kind: str, folder: Path, sections: Mapping[str, Table]) -> Settings:
     if kind.endswith("memory"):
         metadata: Table = {"plugin": "memory"}
         main = second = metadata
+    elif kind.endswith("guest"):
+        metadata = {"plugin": "guest-metadata", "path": str(folder / "tams.db")}
+        main, second = (
+            {"plugin": "guest-objects", "path": str(folder / f"{name}.db")}
+            for name in ("main", "second")
+        )
     else:
         metadata = _sqlite(folder / "tams.db")
         main, second = _filesystem(folder / "main"), _filesystem(folder / "second")

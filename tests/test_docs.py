@@ -45,12 +45,12 @@ def tables(markdown: str) -> set[str]:
 
 def test_every_hook_is_documented() -> None:
     hooks = {name for name in vars(hookspecs) if name.startswith("tams_")}
-    assert hooks == tables(section(text("plugins/README.md"), "## The hooks")) & hooks
+    assert hooks == tables(section(text("docs/writing-a-plugin.md"), "## The hooks")) & hooks
 
 
 @pytest.mark.parametrize("struct", [Provider, Context])
 def test_every_field_that_a_plugin_author_meets_is_documented(struct: type[msgspec.Struct]) -> None:
-    documented = section(text("plugins/README.md"), f"### `{struct.__name__}`")
+    documented = section(text("docs/writing-a-plugin.md"), f"### `{struct.__name__}`")
     assert set(struct.__struct_fields__) == tables(documented)
 
 
@@ -148,8 +148,29 @@ def test_example_configs_are_valid(name: str, tmp_path: Path) -> None:
 
 def test_the_hook_of_the_readme_is_that_of_the_guide() -> None:
     (shown,) = blocks(section(text("README.md"), "## Write a plugin"), "python")
-    guide = blocks(section(text("plugins/README.md"), "## Write one in ten minutes"), "python")
+    guide = blocks(
+        section(text("docs/writing-a-plugin.md"), "## Write one in ten minutes"), "python"
+    )
     assert guide[0].endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("heading", "guest"),
+    [("## A metadata store", "guest_metadata"), ("## An object store", "guest_objects")],
+)
+def test_the_guide_shows_each_line_of_a_guest_store(heading: str, guest: str) -> None:
+    rest = text(f"tests/plugins/{guest}/{guest}.py")
+    for block in blocks(section(text("docs/writing-a-plugin.md"), heading), "python"):
+        assert 1 == rest.count(block), block
+        rest = rest.replace(block, "")
+    assert "" == rest.strip()
+
+
+def test_the_project_of_the_guide_is_that_of_a_guest_store() -> None:
+    chapter = section(text("docs/writing-a-plugin.md"), "## Package, configure, prove")
+    project, config = blocks(chapter, "toml")
+    assert text("tests/plugins/guest_metadata/pyproject.toml") == project
+    assert f'CONFIG = """\n{config}"""' in text("tests/plugins/test_guest_stores.py")
 
 
 def test_every_option_of_the_kit_is_documented() -> None:
@@ -162,7 +183,7 @@ def test_every_option_of_the_kit_is_documented() -> None:
 @pytest.fixture
 def guide(tmp_path: Path) -> Path:
     """Return a folder with the files of the guide's plugin, installed as pip would do it."""
-    markdown = section(text("plugins/README.md"), "## Write one in ten minutes")
+    markdown = section(text("docs/writing-a-plugin.md"), "## Write one in ten minutes")
     files = dict(re.findall(r"^`([\w.]+)`:.*?^```\w+\n(.*?)^```$", markdown, re.M | re.S))
     assert {"pyproject.toml", "tams_gateway_network.py", "test_network.py"} == files.keys()
     for name, content in files.items():

@@ -15,7 +15,7 @@ from tams_gateway.events.event import Event
 from tams_gateway.settings import load
 
 HERE = Path(__file__).parent
-GUESTS = ("guest_auth", "guest_sink")
+GUESTS = ("guest_auth", "guest_sink", "guest_metadata", "guest_objects")
 
 
 @pytest.fixture
