@@ -1,8 +1,8 @@
 """A metadata store in the memory of one process."""
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from tams_gateway.storage.changes import (
     Forget,
     Put,
 )
+from tams_gateway.storage.content import Content, Entry, KindEntry, LifeEntry, OutboxEntry
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
@@ -30,6 +31,9 @@ from tams_gateway_memory.records import Records
 from tams_gateway_memory.timelines import Timelines
 
 _T = TypeVar("_T")
+
+_BATCH: Final = 1000
+"""The items of an entry."""
 
 
 class MemoryMetadata:
@@ -42,6 +46,7 @@ class MemoryMetadata:
         self._lock = threading.Lock()
         self._version = 0
         self._records: dict[str, Records] = {}
+        self._kinds: dict[str, Kind] = {}
         self._with_segments: set[str] = set()
         self._timelines = Timelines()
         self._events: list[Event] = []
@@ -99,6 +104,46 @@ class MemoryMetadata:
             self._version += 1
             for change in sorted(changes, key=lambda one: not isinstance(one, Put)):
                 self._make(change)
+
+    def snapshot(self) -> Content:
+        """Return all that is there at one moment."""
+        with self._lock:
+            records = {name: list(each.by_id.values()) for name, each in self._records.items()}
+            kinds = dict(self._kinds)
+            lives = self._timelines.all()
+            events = list(self._events)
+        for name, kind in sorted(kinds.items(), key=lambda one: one[0]):
+            found = sorted(records[name], key=lambda one: one.id)
+            yield from (KindEntry(kind, some) for some in _batches(found))
+        for use, segments in lives:
+            yield from (LifeEntry(use.flow_id, use.life, some) for some in _batches(segments))
+        yield from (OutboxEntry(some) for some in _batches(events))
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Hold exactly these entries."""
+        new = MemoryMetadata()
+        with self._lock:
+            self._version += 1
+            new._version = self._version
+        for entry in entries:
+            new._take(entry)
+        with self._lock:
+            self._records, self._timelines = new._records, new._timelines
+            self._kinds, self._with_segments = new._kinds, new._with_segments
+            self._forgotten += len(self._events)
+            self._events = new._events
+
+    def _take(self, entry: Entry) -> None:
+        match entry:
+            case KindEntry():
+                self._know(entry.kind)
+                for one in entry.records:
+                    new = msgspec.structs.replace(one, version=self._version)
+                    self._of(entry.kind).put(new)
+            case LifeEntry():
+                self._timelines.add(Use(entry.flow_id, entry.life), entry.segments)
+            case OutboxEntry():
+                self._events += entry.events
 
     def check(self) -> Health:
         """Say how much is kept."""
@@ -166,13 +211,24 @@ class MemoryMetadata:
                 pass
 
     def _put(self, put: Put) -> None:
-        if put.kind.segments:
-            self._with_segments.add(put.kind.name)
+        self._know(put.kind)
         records = self._of(put.kind)
         old = records.by_id.get(put.id)
         same_life = old is not None and old.fields.get("life") == put.fields.get("life")
         touched = old.touched if old is not None and same_life else None
         records.put(Record(put.id, self._version, put.body, put.fields, touched))
+
+    def _know(self, kind: Kind) -> None:
+        """Remember what a kind declares, which callers may know in part."""
+        known = self._kinds.get(kind.name)
+        if known is kind:
+            return
+        if known is not None:
+            fields, tags = {**known.fields, **kind.fields}, known.tags or kind.tags
+            kind = Kind(kind.name, fields, tags, known.segments or kind.segments)
+        self._kinds[kind.name] = kind
+        if kind.segments:
+            self._with_segments.add(kind.name)
 
     def _touch(self, change: AddSegments | DropSegments) -> None:
         for name in self._with_segments:
@@ -186,6 +242,10 @@ class MemoryMetadata:
 
 def _of_type(changes: Sequence[Change], kind: type[_T]) -> list[_T]:
     return [change for change in changes if isinstance(change, kind)]
+
+
+def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
 
 
 def _count(cursor: str) -> int:

@@ -153,6 +153,10 @@ class Timelines:
         found = (timeline.segments[bisect_left(timeline.ends, ends[at])] for at in places)
         return first_page(found, query.limit)
 
+    def all(self) -> list[tuple[Use, list[Segment]]]:
+        """Return the segments of every life, in the order of the lives."""
+        return [(life, list(self._by_life[life].segments)) for life in sorted(self._by_life)]
+
     def extent(self, life: Use, within: Span | None) -> tuple[Segment, Segment] | None:
         """Return the first and the last segment of a life, or of what overlaps a span."""
         timeline = self._by_life.get(life)

@@ -3,16 +3,15 @@
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 
 from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
-from tams_gateway.events.event import Event, EventType
 from tams_gateway.storage.changes import (
     AddSegments,
     Change,
@@ -24,14 +23,15 @@ from tams_gateway.storage.changes import (
     Forget,
     Put,
 )
+from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
-from tams_gateway_sqlite import find, records, segments
+from tams_gateway_sqlite import content, find, outbox, records, segments
 from tams_gateway_sqlite.commits import Commits, Work
 from tams_gateway_sqlite.connections import Connections, border, make_directories
-from tams_gateway_sqlite.schema import Table, decode, pack, unpack
+from tams_gateway_sqlite.schema import Table, decode
 
 _ORDER = (ExpectTouched, Put, Delete, Expect, DropSegments, AddSegments, Emit, Forget)
 """Conflicts come before overlaps, and records before the segments that touch them."""
@@ -91,12 +91,7 @@ class SqliteMetadata:
         """Return the oldest events behind a cursor: the number of the last before it."""
         last = self._sequence(after or "0")
         with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT seq, type, at_ns, body, fields FROM events WHERE seq > ?"
-                " ORDER BY seq LIMIT ?",
-                (last, limit),
-            ).fetchall()
-        return Events([_event(row) for row in rows], str(rows[-1][0] if rows else last))
+            return outbox.page(connection, last, limit)
 
     def tip(self) -> str:
         """Return the cursor behind which only later commits come."""
@@ -115,6 +110,15 @@ class SqliteMetadata:
                 self._sequence(change.until)
         ordered = sorted(changes, key=lambda change: _ORDER.index(type(change)))
         self._run(lambda connection: _write(connection, tables, ordered))
+
+    def snapshot(self) -> Content:
+        """Return all that is there at one moment."""
+        with self._reading() as connection:
+            yield from content.snapshot(connection)
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Hold exactly these entries, in one transaction."""
+        self._run(lambda connection: content.replace(connection, entries))
 
     def check(self) -> Health:
         """Commit something and say which file it is in."""
@@ -207,7 +211,7 @@ def _write(
                 segments.add(connection, change)
                 segments.touch(connection, _with_segments(connection), change)
             case Emit():
-                _emit(connection, change.events)
+                outbox.emit(connection, change.events)
             case Forget():
                 connection.execute("DELETE FROM events WHERE seq <= ?", (int(change.until),))
 
@@ -216,26 +220,3 @@ def _with_segments(connection: sqlite3.Connection) -> list[Table]:
     """Return the tables of the kinds with segments, whichever process made them."""
     names = connection.execute("SELECT name FROM kinds WHERE segments").fetchall()
     return [Table(Kind(decode(name), {"life": FieldType.INT}, segments=True)) for (name,) in names]
-
-
-def _emit(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
-    last = connection.execute(
-        "UPDATE counter SET events = events + ? RETURNING events", (len(events),)
-    ).fetchone()[0]
-    connection.executemany(
-        "INSERT INTO events (seq, type, at_ns, body, fields) VALUES (?, ?, ?, ?, ?)",
-        [
-            (last - len(events) + number, event.type, event.at_ns, event.body, pack(event.fields))
-            for number, event in enumerate(events, 1)
-        ],
-    )
-
-
-def _event(row: tuple[int, str, int, bytes, str]) -> Event:
-    _, type_, at_ns, body, fields = row
-    return Event(
-        cast(EventType, type_),
-        at_ns,
-        body,
-        cast(Mapping[str, str | frozenset[str]], unpack(fields)),
-    )

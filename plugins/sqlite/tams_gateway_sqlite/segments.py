@@ -16,7 +16,7 @@ from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Segment, Use
 from tams_gateway_sqlite.schema import Table, decode, encode
 
-_COLUMNS: Final = "start_ns, end_ns, object_id, body, at, init_object_id"
+COLUMNS: Final = "start_ns, end_ns, object_id, body, at, init_object_id"
 _IN_LIFE: Final = "flow_id = ? AND life = ?"
 _UP_TO: Final = (
     "start_ns < ? AND end_ns <= min(?, coalesce((SELECT end_ns FROM segments"
@@ -24,7 +24,8 @@ _UP_TO: Final = (
 )
 
 
-def _segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
+def segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
+    """Return the segment of a row of `COLUMNS`."""
     start, end, object_id, body, at, init = row
     # Spelled out: a listing does this a thousand times.
     return Segment(
@@ -61,11 +62,11 @@ def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:
         bound.append(encode(query.object_id))
     index = "" if query.object_id is None else " INDEXED BY segments_by_object"
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM segments{index} WHERE {' AND '.join(conditions)}"
+        f"SELECT {COLUMNS} FROM segments{index} WHERE {' AND '.join(conditions)}"
         f" ORDER BY end_ns {'DESC' if query.reverse else 'ASC'} LIMIT ?",
         (*bound, query.limit + 1),
     ).fetchall()
-    return Page([_segment(row) for row in rows[: query.limit]], len(rows) > query.limit)
+    return Page([segment(row) for row in rows[: query.limit]], len(rows) > query.limit)
 
 
 def extent(
@@ -133,13 +134,11 @@ def _overlaps(
     whole = Span(
         min(one.start_ns for one in change.segments), max(one.end_ns for one in change.segments)
     )
-    text = (
-        f"SELECT {_COLUMNS} FROM segments WHERE {_IN_LIFE} AND end_ns > ? ORDER BY end_ns LIMIT 1"
-    )
+    text = f"SELECT {COLUMNS} FROM segments WHERE {_IN_LIFE} AND end_ns > ? ORDER BY end_ns LIMIT 1"
 
     def first(span: Span) -> Segment | None:
         row = connection.execute(text, (flow_id, change.life, span.start)).fetchone()
-        return None if row is None or row[0] >= span.end else _segment(row)
+        return None if row is None or row[0] >= span.end else segment(row)
 
     if first(whole) is None:
         return {}
