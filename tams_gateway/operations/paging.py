@@ -1,5 +1,6 @@
 """Pages of listings: limits, opaque keys, Link headers (R-PAGE-01 to -09)."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
@@ -16,6 +17,8 @@ from tams_gateway.storage.query import After, Sort
 from tams_gateway.storage.records import FieldType, Kind, Record
 
 T = TypeVar("T")
+
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 class Paging(msgspec.Struct, frozen=True):
@@ -88,9 +91,12 @@ def next_link(request: Request, params: Params, key: str) -> str:
     The URL token of the request is not repeated (G-05, R-AUTH-03).
     """
     kept = [pair for pair in params.pairs if pair[0] not in ("page", "access_token")]
-    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept)
-    joined = f"{query}&" if query else ""
-    return f'<{request.base}{request.url_path}?{joined}page={key}>; rel="next"'
+    query = "".join([f"{_quoted(name)}={_quoted(value)}&" for name, value in kept])
+    return f'<{request.base}{request.url_path}?{query}page={key}>; rel="next"'
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="")
 
 
 def page_headers(

@@ -48,13 +48,14 @@ class Params:
                 self.pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
             except UnicodeDecodeError as error:
                 raise Invalid("the query is not percent-encoded UTF-8") from error
+        self._values = dict(self.pairs)
 
     def text(self, name: str) -> str | None:
         """Return the value, None if absent; `""` is a value."""
-        values = [value for key, value in self.pairs if key == name]
-        if len(values) > 1:
+        value = self._values.get(name)
+        if len(self._values) < len(self.pairs) and [key for key, _ in self.pairs].count(name) > 1:
             raise Invalid.parameter(name, "is given more than once")
-        return values[0] if values else None
+        return value
 
     def boolean(self, name: str) -> bool | None:
         """Return `true` or `false`, None if absent (R-PAGE-20)."""
