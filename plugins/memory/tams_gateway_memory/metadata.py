@@ -10,8 +10,6 @@ from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import (
-    ABSENT,
-    ANY,
     AddSegments,
     Change,
     Delete,
@@ -24,6 +22,7 @@ from tams_gateway.storage.changes import (
 )
 from tams_gateway.storage.content import Content, Entry, KindEntry, LifeEntry, OutboxEntry
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
+from tams_gateway.storage.expectations import require
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
@@ -166,14 +165,8 @@ class MemoryMetadata:
     def _expect(self, change: Change) -> None:
         """Raise ConflictError if what the change expects is not so."""
         match change:
-            case Put() | Delete():
-                self._expect_version(change.kind, change.id, change.expect)
-            case Expect():
-                self._expect_version(change.kind, change.id, change.version)
-            case ExpectTouched():
-                record = self._of(change.kind).by_id.get(change.id)
-                if record is None or record.touched != change.touched:
-                    raise ConflictError(f"{change.kind.name} {change.id!r} was touched meanwhile")
+            case Put() | Delete() | Expect() | ExpectTouched():
+                require(change, self._of(change.kind).by_id.get(change.id))
             case DropSegments():
                 life = Use(change.flow_id, change.life)
                 if not all(self._timelines.has(life, segment) for segment in change.segments):
@@ -182,12 +175,6 @@ class MemoryMetadata:
                 _count(change.until)
             case AddSegments() | Emit():
                 pass
-
-    def _expect_version(self, kind: Kind, record_id: str, expected: int) -> None:
-        record = self._of(kind).by_id.get(record_id)
-        version = ABSENT if record is None else record.version
-        if expected not in (ANY, version):
-            raise ConflictError(f"{kind.name} {record_id!r} has version {version}, not {expected}")
 
     def _make(self, change: Change) -> None:
         match change:
