@@ -4,12 +4,14 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
+from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event
 from tams_gateway.storage.changes import AddSegments, Emit, Expect, Forget, Put
 from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.query import SegmentQuery
 from tams_gateway.testing.metadata_samples import (
     THING,
     TIMED,
@@ -26,6 +28,8 @@ ROUNDS: Final = 25
 """How often each writer of a clause writes."""
 
 _THREADS: Final = 8
+_PATIENCE: Final = 10_000
+"""Conflicts in a row."""
 
 
 def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
@@ -40,10 +44,35 @@ def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
         return list(pool.map(run, tasks))
 
 
+def while_writing(
+    writers: Sequence[Callable[[], object]], readers: Sequence[Callable[[Callable[[], bool]], T]]
+) -> list[T]:
+    """Run readers beside writers; return what the readers return.
+
+    Readers get a function that says whether all writers have ended, also by an error.
+    """
+    barrier = threading.Barrier(len(writers) + len(readers))
+
+    def write(writer: Callable[[], object]) -> None:
+        barrier.wait()
+        writer()
+
+    def read(reader: Callable[[Callable[[], bool]], T]) -> T:
+        barrier.wait()
+        return reader(lambda: all(one.done() for one in writing))
+
+    with ThreadPoolExecutor(barrier.parties) as pool:
+        writing = [pool.submit(write, writer) for writer in writers]
+        reading = [pool.submit(read, reader) for reader in readers]
+        for one in writing:
+            one.result()
+        return [one.result() for one in reading]
+
+
 def count_up(store: MetadataStore, rounds: int) -> None:
     """Add one to a counter by compare and swap, so many times."""
     for _ in range(rounds):
-        while True:
+        for _ in range(_PATIENCE):
             record = record_of(store, "counter")
             try:
                 store.apply(
@@ -55,6 +84,8 @@ def count_up(store: MetadataStore, rounds: int) -> None:
             except ConflictError:
                 continue
             break
+        else:
+            raise AssertionError("each apply conflicts, though what it expects was just read")
 
 
 def claim(store: MetadataStore, who: str, rounds: int) -> list[int]:
@@ -76,16 +107,18 @@ def emit(store: MetadataStore, who: str, rounds: int) -> None:
         store.apply([Emit([Event("flows/updated", number, b"", {"flow_id": who})])])
 
 
-def follow(store: MetadataStore, until: Callable[[int], bool]) -> dict[str, list[int]]:
-    """Read the events by cursor until so many were met; return their numbers by flow."""
+def follow(store: MetadataStore, is_over: Callable[[], bool]) -> dict[str, list[int]]:
+    """Read the events by cursor to the last one of all writers; return their numbers by flow."""
     seen: dict[str, list[int]] = {}
-    cursor, count = None, 0
-    while not until(count):
+    cursor, over = None, False
+    while True:
+        over = is_over()
         page = store.events(cursor, 7)
-        cursor, count = page.cursor, count + len(page.items)
+        cursor = page.cursor
         for event in page.items:
             seen.setdefault(str(event.fields["flow_id"]), []).append(event.at_ns)
-    return seen
+        if over and not page.items:
+            return seen
 
 
 class ThreadsContract:
@@ -143,22 +176,19 @@ class ThreadsContract:
     def test_a_reader_never_sees_half_an_apply(self, store: MetadataStore) -> None:
         """Two records of one change tell the same story to whoever reads meanwhile."""
         store.apply([put("a", {"number": 0}), put("b", {"number": 0})])
-        done = threading.Event()
 
-        def write() -> int:
+        def write() -> None:
             for number in range(1, 8 * ROUNDS):
                 store.apply([put("a", {"number": number}), put("b", {"number": number})])
-            done.set()
-            return 0
 
-        def read() -> int:
+        def read(is_over: Callable[[], bool]) -> int:
             torn = 0
-            while not done.is_set():
+            while not is_over():
                 found = store.get(THING, ["a", "b"])
                 torn += found["a"].fields != found["b"].fields
             return torn
 
-        assert [0, 0, 0] == at_once([write, read, read])
+        assert [0, 0] == while_writing([write], [read, read])
 
     def test_what_an_event_tells_of_is_there(self, store: MetadataStore) -> None:
         """An event is sent on at once: a receiver that asks for the flow must find it."""
@@ -169,27 +199,25 @@ class ThreadsContract:
                 new = AddSegments("told", 0, [segment(number, number + 1)], 1)
                 store.apply([Emit([event]), new, put(f"told-{number}")])
 
-        def read() -> None:
-            cursor, met = None, 0
-            while met < 4 * ROUNDS:
+        def read(is_over: Callable[[], bool]) -> int:
+            cursor, missing = None, 0
+            while not is_over():
                 page = store.events(cursor, 10)
-                cursor, met = page.cursor, met + len(page.items)
+                cursor = page.cursor
                 names = [f"told-{event.at_ns}" for event in page.items]
-                assert set(names) == set(store.get(THING, names))
-                assert met <= len(all_segments(store, "told"))
+                missing += len(names) - len(store.get(THING, names))
+                for event in page.items[-1:]:
+                    span = Span(event.at_ns, event.at_ns + 1)
+                    missing += not store.segments(SegmentQuery("told", 0, span)).items
+            return missing
 
-        at_once([write, read, read])
+        assert [0, 0] == while_writing([write], [read, read])
 
     def test_a_reader_of_events_misses_none_while_others_write(self, store: MetadataStore) -> None:
         """Also those that commit late; and of one flow they come in order."""
         names = [f"writer-{number}" for number in range(_THREADS - 1)]
         expected = {name: list(range(ROUNDS)) for name in names}
         writers = [lambda name=name: emit(store, name, ROUNDS) for name in names]
-        total = len(names) * ROUNDS
-        tasks: list[Callable[[], Any]] = [
-            lambda: follow(store, lambda count: count >= total),
-            *writers,
-        ]
-        assert expected == at_once(tasks)[0]
+        assert [expected] == while_writing(writers, [lambda over: follow(store, over)])
         store.apply([Forget(store.tip())])
         assert [] == store.events(None, 10).items

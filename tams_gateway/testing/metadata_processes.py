@@ -163,7 +163,7 @@ class ProcessesContract:
         """`Deliveries` runs in one process and the writers in all."""
         self._run(shared, "emit")
         numbers = list(range(ROUNDS))
-        seen = follow(store, lambda count: count >= 2 * ROUNDS)
+        seen = follow(store, lambda: True)
         assert {"process-0": numbers, "process-1": numbers} == seen
 
     def test_what_one_process_wrote_every_other_sees_at_once(

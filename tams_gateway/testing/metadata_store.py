@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.testing.metadata_backup import BackupContract
 from tams_gateway.testing.metadata_concurrency import ThreadsContract
 from tams_gateway.testing.metadata_faults import FaultsContract
 from tams_gateway.testing.metadata_listings import ListingsContract
@@ -28,6 +29,7 @@ class MetadataStoreContract(
     ThreadsContract,
     ProcessesContract,
     FaultsContract,
+    BackupContract,
     SpeedContract,
 ):
     """Every promise of `MetadataStore`, and of what it supports beyond."""
