@@ -115,7 +115,7 @@ class GuestMetadata:
 
     def check(self) -> Health:
         try:
-            self.apply([])
+            self.apply([changes.Put(Kind("check", {}), "check", b"")])
         except StoreError as error:
             return Health(False, str(error), "see that the file and its directory can be written")
         return Health(True, f"{self._path} can be written")
