@@ -17,7 +17,8 @@ from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.objects import Place
 from tams_gateway.storage.query import Below, Query, Sort
 
-_BATCH = 100
+_BATCH = 50
+"""How many objects go in one step: requests wait for a turn at the interpreter meanwhile."""
 
 
 def collect(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:

@@ -38,8 +38,8 @@ from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery, Sort
 from tams_gateway.storage.records import Record, Segment, Use, Value
 
-_STEP = 1000
-"""How many segments go in one `apply` of the runner."""
+_STEP = 100
+"""How many segments go in one `apply` of the runner: writers wait while it lasts."""
 
 _EXACT_TRIES = 20
 

@@ -17,8 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import msgspec
 
+from benchmarks.load.site import Site
 from tests.faults.kills import Kills
+from tests.reliability.live_edge import LiveEdge
+from tests.reliability.mass_deletion import mass_deletion as measure_mass_deletion
+from tests.reliability.mass_deletion import ratio
+from tests.servers.process import serving
 
 
 @click.group()
@@ -60,6 +66,45 @@ def kills(kills: int, seed: int | None) -> None:
     acknowledged = sum(len(writer.told) for writer in run.writers)
     seconds = round(time.monotonic() - began)
     tell(kills=kills, seed=seed, segments=acknowledged, seconds=seconds)
+
+
+@main.command()
+@click.option("--minutes", default=10, show_default=True)
+@click.option("--size", default=200_000, show_default=True, help="Bytes of a segment.")
+@click.option("--rate", default=1.0, show_default=True, help="Segments of a flow in a second.")
+def live_edge(minutes: int, size: int, rate: float) -> None:
+    """Bring in eight live flows with a rolling window, while four readers follow them."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--workers", "2") as server,
+        progress("minutes", minutes) as done,
+    ):
+        figures = LiveEdge(server, size, rate).run(minutes, done=done)
+    assert figures.read == figures.segments
+    tell(
+        segments=figures.segments,
+        memory_growth=round(figures.growth("memory"), 3),
+        disk_growth=round(figures.growth("disk"), 3),
+        last_minute_to_first=round(figures.dearer(), 2),
+        minutes=[msgspec.to_builtins(one) for one in figures.usage],
+    )
+
+
+@main.command()
+@click.option("--segments", default=1_000_000, show_default=True)
+@click.option("--rounds", default=10, show_default=True)
+@click.option("--server", default="uvicorn", show_default=True)
+def mass_deletion(segments: int, rounds: int, server: str) -> None:
+    """Delete segments in the background, a part in each round, while others are posted."""
+    options = ("--workers", "2", "--server", server)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), *options) as running,
+        progress("rounds", rounds) as done,
+    ):
+        site = Site(f"http://127.0.0.1:{running.port}", pid=running.process.pid)
+        found = measure_mass_deletion(site, segments, rounds, 5.0, done)
+    tell(ratio=round(ratio(found), 2), rounds=[msgspec.to_builtins(one) for one in found])
 
 
 if __name__ == "__main__":
