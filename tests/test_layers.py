@@ -16,6 +16,7 @@ ALLOWED = {
     "events": {"domain"},
     "operations": {"domain", "storage", "auth", "events"},
     "jobs": {"domain", "storage", "auth", "events", "operations"},
+    "backup": {"domain", "storage", "operations", "jobs"},
     "plugin": {"domain", "storage", "auth", "events"},
     "http": {"domain", "storage", "auth", "events", "operations", "settings"},
 }

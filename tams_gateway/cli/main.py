@@ -9,7 +9,7 @@ from tams_gateway import API_VERSION, __version__
 from tams_gateway.config_file import ConfigError
 from tams_gateway.plugin import loader
 
-_OWN = ("serve", "check", "plugins")
+_OWN = ("serve", "check", "plugins", "backup", "restore", "verify")
 """Each is the command of that name in the module of that name."""
 
 

@@ -34,7 +34,8 @@ class Lost(Exception):
 class Lease:
     """The claim of this process on the lease of that name; used by one thread alone.
 
-    `now_ns` is the wall clock, which may be set; `elapsed_ns` counts from any moment on.
+    `now_ns` is the wall clock, which may be set; `elapsed_ns` counts from any moment on. It gives
+    way while somebody holds the lease `to`: releases its own, and acquires none.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Lease:
         metadata: MetadataStore,
         now_ns: Callable[[], int],
         elapsed_ns: Callable[[], int] = time.monotonic_ns,
+        to: "Lease | None" = None,
     ) -> None:
         self._name = name
         self._metadata = metadata
         self._now_ns = now_ns
         self._elapsed_ns = elapsed_ns
+        self._to = to
         self._holder = new_uuid()
         self._version = ABSENT
         self._renewed = 0
@@ -56,16 +59,22 @@ class Lease:
 
     def acquire(self) -> bool:
         """Take or renew the lease; return whether this process holds it now."""
+        if self._to is not None and self._to.taken():
+            self.release()
+            return False
         if self._version and self._elapsed_ns() - self._renewed < _RENEWED_AFTER_NS:
             return True
-        now = self._now_ns()
-        record = self._metadata.get(LEASE, [self._name]).get(self._name)
-        if record is not None:
-            stored = _decoder.decode(record.body)
-            if stored.holder != self._holder and now <= stored.until and self._is_kept(record):
-                self._version = ABSENT
-                return False
-        return self._write(now + LENGTH_NS, ABSENT if record is None else record.version)
+        record = self._record()
+        if record is not None and self._is_others(record):
+            self._version = ABSENT
+            return False
+        until = self._now_ns() + LENGTH_NS
+        return self._write(until, ABSENT if record is None else record.version)
+
+    def taken(self) -> bool:
+        """Whether somebody else holds the lease."""
+        record = self._record()
+        return record is not None and self._is_others(record)
 
     def keep(self) -> None:
         """Renew the lease if that is due, in the middle of long work; raises `Lost`."""
@@ -81,6 +90,15 @@ class Lease:
         if self._version:
             self._write(0, self._version)
             self._version = ABSENT
+
+    def _record(self) -> Record | None:
+        return self._metadata.get(LEASE, [self._name]).get(self._name)
+
+    def _is_others(self, record: Record) -> bool:
+        stored = _decoder.decode(record.body)
+        if stored.holder == self._holder or self._now_ns() > stored.until:
+            return False
+        return self._is_kept(record)
 
     def _is_kept(self, record: Record) -> bool:
         """Whether its holder may still renew the lease; no matter how the clock was set."""

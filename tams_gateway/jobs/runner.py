@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from tams_gateway.events.sink import EventSink
 from tams_gateway.jobs import collection, copies, deletion
 from tams_gateway.jobs.deliveries import Deliveries
+from tams_gateway.jobs.hold import COLLECTION, COPIES, lease_for_deletion
 from tams_gateway.jobs.lease import Lease, Lost
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.storage.errors import ConflictError, StoreError
@@ -21,7 +22,7 @@ _POLL = 0.4
 
 
 class Worker:
-    """A thread that does certain jobs in turn, while this process holds their lease.
+    """A thread that does certain jobs in turn, while this process holds the lease for them.
 
     `held` is told after each look whether it does.
     """
@@ -31,6 +32,7 @@ class Worker:
         name: str,
         jobs: Sequence[Job],
         gateway: Gateway,
+        lease: Lease,
         held: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._jobs = jobs
@@ -38,7 +40,7 @@ class Worker:
         self._held = held
         self._woken = threading.Event()
         self._stopped = threading.Event()
-        self._lease = Lease(name, gateway.metadata, gateway.now_ns)
+        self._lease = lease
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._log = structlog.get_logger("tams_gateway.jobs")
 
@@ -99,18 +101,22 @@ class Worker:
 
 
 class Runner:
-    """All the background work of a process, most of it under one lease.
+    """All the background work of a process, under three leases.
 
-    Copies have a thread and a lease of their own, since one may take minutes, and each sink has a
-    thread.
+    What deletes bytes has leases of its own, which a backup takes. Copies have their own thread
+    since one may take minutes, and so has each sink.
     """
 
     def __init__(self, gateway: Gateway, sinks: Mapping[str, EventSink]) -> None:
         self._deliveries = Deliveries(gateway.metadata, sinks)
-        jobs = (deletion.carry_out, collection.collect, deletion.expire)
+        requests = (deletion.carry_out, deletion.expire)
+        lease = Lease("jobs", gateway.metadata, gateway.now_ns)
         self._workers = (
-            Worker("jobs", jobs, gateway, self._deliveries.activate),
-            Worker("copies", (copies.settle,), gateway),
+            Worker("jobs", requests, gateway, lease, self._deliveries.activate),
+            *(
+                Worker(name, (job,), gateway, lease_for_deletion(name, gateway))
+                for name, job in ((COLLECTION, collection.collect), (COPIES, copies.settle))
+            ),
         )
 
     def start(self) -> None:

@@ -28,6 +28,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_object_timeout: int = 3600
     min_presigned_url_timeout: int = 3600
     deletion_request_lifetime: int = 7 * 24 * 3600
+    require_upload: bool = False
+    """Refuse segments whose bytes are not there yet."""
 
     @property
     def object_lifetime(self) -> int:

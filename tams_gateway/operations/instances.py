@@ -14,7 +14,6 @@ from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.objects import registered
 from tams_gateway.operations.params import Params
-from tams_gateway.storage.capabilities import SupportsMediaRoutes
 
 
 class _Posted(msgspec.Struct, frozen=True):
@@ -51,7 +50,7 @@ def _copying(gateway: Gateway, media_object: MediaObject, storage_id: str) -> Me
         raise Invalid.at("/storage_id", f"no storage backend {storage_id}")
     if any(one.storage_id == storage_id for one in media_object.instances):
         raise Invalid.at("/storage_id", "the object has an instance there, or one being deleted")
-    if not any(_has_bytes(gateway, one) for one in media_object.instances):
+    if not any(media_objects.has_bytes(gateway, one) for one in media_object.instances):
         # A server-side fetch of a URL that a client chose is an attack waiting (G-11).
         raise Invalid.at("/storage_id", "the object has no uploaded instance to copy from")
     now_ns = gateway.now_ns()
@@ -65,14 +64,6 @@ def _copying(gateway: Gateway, media_object: MediaObject, storage_id: str) -> Me
     )
     instance = Instance(storage_id=storage_id, key=key, state="copying")
     return replace(media_object, instances=(*media_object.instances, instance), due=now_ns)
-
-
-def _has_bytes(gateway: Gateway, instance: Instance) -> bool:
-    """Whether a copy can be made of it: of what the gateway serves, it knows the uploads."""
-    backend = gateway.backends.get(instance.storage_id or "")
-    if backend is None or instance.state != "ready":
-        return False
-    return instance.version is not None or not isinstance(backend.store, SupportsMediaRoutes)
 
 
 def _noted(gateway: Gateway, media_object: MediaObject, url: str, label: str) -> MediaObject:

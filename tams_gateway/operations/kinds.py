@@ -13,6 +13,9 @@ KEY = Kind("key", {})
 LEASE = Kind("lease", {"until": INT})
 """Who runs the jobs, and until when (nanoseconds since 1970)."""
 
+HOLD = "hold"
+"""The lease under which no bytes are deleted: a backup or a restore has it."""
+
 CURSOR = Kind("cursor", {})
 """How far each reader of the outbox has come."""
 

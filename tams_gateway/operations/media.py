@@ -16,6 +16,7 @@ from tams_gateway.domain.errors import Forbidden, Immutable, Invalid, NotFound, 
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.operations import media_objects, media_ranges
 from tams_gateway.operations.gateway import Backend, Gateway
+from tams_gateway.operations.kinds import HOLD, LEASE
 from tams_gateway.operations.media_checksums import verified
 from tams_gateway.operations.media_objects import Stored
 from tams_gateway.operations.messages import Request, Response
@@ -118,9 +119,16 @@ def put_media(gateway: Gateway, request: Request) -> Response:
     except (Refusal, ConflictError, FullError):
         store.delete([Place(target.key, stat.version)])
         raise
-    if replaced is not None:
+    if replaced is not None and not _held(gateway):
         store.delete([Place(target.key, replaced)])
     return Response(headers=_evidence(stat.sha256, stat.version))
+
+
+def _held(gateway: Gateway) -> bool:
+    """Whether a backup may need the bytes of a former upload; they then go with the object."""
+    hold = gateway.metadata.get(LEASE, [HOLD]).get(HOLD)
+    until = 0 if hold is None else hold.fields["until"]
+    return isinstance(until, int) and gateway.now_ns() <= until
 
 
 def _target(gateway: Gateway, request: Request) -> _Target:

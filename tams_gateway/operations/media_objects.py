@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tams_gateway.domain.media_object import MediaObject
+from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
+from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.changes import ABSENT, Delete, Put
 from tams_gateway.storage.query import Equal, Query
 from tams_gateway.storage.records import Record, Value
@@ -53,6 +54,14 @@ def put(media_object: MediaObject, expect: int = ABSENT) -> Put:
     if media_object.size is not None:
         fields["size"] = media_object.size
     return Put(OBJECT, media_object.id, msgspec.json.encode(media_object), fields, expect)
+
+
+def has_bytes(gateway: Gateway, instance: Instance) -> bool:
+    """Whether bytes are to be there: of what the gateway serves, it knows the uploads."""
+    backend = gateway.backends.get(instance.storage_id or "")
+    if backend is None or instance.state != "ready":
+        return False
+    return instance.version is not None or not isinstance(backend.store, SupportsMediaRoutes)
 
 
 def delete(stored: Stored) -> Delete:

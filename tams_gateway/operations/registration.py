@@ -16,16 +16,22 @@ class Registration:
     """Judges segments of one flow in order, keeping the objects as those accepted leave them.
 
     `objects` are all that the segments name and that have a record; `labels` those of the storage
-    backends, which no uncontrolled instance may take (R-SEG-22).
+    backends, which no uncontrolled instance may take (R-SEG-22). `absent` are the allocated ones
+    that are refused, since their bytes are not there.
     """
 
     def __init__(
-        self, flow: Flow, objects: Mapping[str, MediaObject], labels: frozenset[str]
+        self,
+        flow: Flow,
+        objects: Mapping[str, MediaObject],
+        labels: frozenset[str],
+        absent: frozenset[str] = frozenset(),
     ) -> None:
         self._flow = flow
         self._uses_init_segments = flow.uses_init_segments
         self._objects = dict(objects)
         self._labels = labels
+        self._absent = absent
         self.changed: dict[str, MediaObject] = {}
         """The objects that the accepted segments register or use, as they are to be stored."""
 
@@ -69,7 +75,7 @@ class Registration:
 
     def _first(self, posted: Posted, allocated: MediaObject) -> MediaObject:
         """Register an allocated object: once, by the flow that it was allocated for."""
-        self._check_owner("/object_id", allocated)
+        self._check_allocated("/object_id", allocated)
         self._check_content_type(allocated)
         return self._registered(posted, allocated)
 
@@ -138,17 +144,19 @@ class Registration:
         if init.state == "registered" and not init.init:
             raise Invalid.at("/init_object_id", f"object {init_object_id!r} is a media object")
         if init.state == "allocated":
-            self._check_owner("/init_object_id", init)
+            self._check_allocated("/init_object_id", init)
         self._keep(replace(init, state="registered", init=True, expires=None, uses=init.uses + 1))
         return init_object_id
 
-    def _check_owner(self, pointer: str, allocated: MediaObject) -> None:
+    def _check_allocated(self, pointer: str, allocated: MediaObject) -> None:
         if allocated.flow_id != self._flow.id:
             raise Invalid.at(
                 pointer,
                 f"object {allocated.id!r} was allocated for flow {allocated.flow_id}, "
                 "which has to register it first",
             )
+        if allocated.id in self._absent:
+            raise Invalid.at(pointer, f"the bytes of object {allocated.id!r} are not uploaded yet")
 
     def _check_content_type(self, media_object: MediaObject) -> None:
         container = self._flow.container

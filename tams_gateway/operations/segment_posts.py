@@ -8,7 +8,6 @@ from msgspec import Raw
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Invalid, Refusal
-from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.segment import (
     Posted,
@@ -18,7 +17,7 @@ from tams_gateway.domain.segment import (
     document,
     parse_post,
 )
-from tams_gateway.operations import media_objects
+from tams_gateway.operations import media_objects, uploads
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import StoredFlow
 from tams_gateway.operations.gateway import Gateway
@@ -83,11 +82,15 @@ def _add(
 ) -> list[Outcome]:
     """Store what can be stored; a round is tried again without what meets stored segments."""
     objects = _objects(gateway, posts)
+    known = {object_id: one.object for object_id, one in objects.items()}
+    absent: frozenset[str] = frozenset()
+    if gateway.limits.require_upload:
+        absent = uploads.absent(gateway, known.values())
     settled: dict[int, Outcome] = {}
     while True:
         # Younger than all that touched the flow, also where the clock was set back.
         at = max(gateway.now_ns(), (stored.touched or 0) + 1)
-        batch = _Batch(stored.flow, objects, _labels(gateway), at)
+        batch = _Batch(Registration(stored.flow, known, _labels(gateway), absent), at)
         outcomes = [
             settled[index] if index in settled else batch.judge(index, post)
             for index, post in enumerate(posts)
@@ -139,11 +142,8 @@ def _same(posted: Posted, existing: Segment) -> bool:
 class _Batch:
     """The segments of one attempt, judged in order against their objects and each other."""
 
-    def __init__(
-        self, flow: Flow, objects: dict[str, Stored], labels: frozenset[str], at: int
-    ) -> None:
-        known = {object_id: one.object for object_id, one in objects.items()}
-        self.registration = Registration(flow, known, labels)
+    def __init__(self, registration: Registration, at: int) -> None:
+        self.registration = registration
         self.at_ns = at
         self.segments: list[Segment] = []
         self.posted: list[Posted] = []

@@ -1,0 +1,31 @@
+"""`tams-gateway restore`: a backup becomes what the store holds, also while the gateway runs."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from tams_gateway.assembly import assemble
+from tams_gateway.backup.folder import Folder
+from tams_gateway.backup.restoring import restore as restored
+from tams_gateway.cli.options import config_option
+from tams_gateway.cli.progress import failures, track
+from tams_gateway.settings import load
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Lose what the store holds.")
+@config_option
+def restore(directory: Path, replace: bool, path: Path | None) -> None:
+    """Put the backup in DIR into the store, all at once, also while the gateway runs."""
+    with closing(assemble(load(path, os.environ))) as assembly, failures():
+        done = restored(assembly.gateway, Folder(directory), track, replace=replace)
+    manifest = done.manifest
+    click.echo(
+        f"{manifest.segments} segments and {manifest.instances} objects of {manifest.created} are "
+        f"restored; {done.written} bytes were written"
+    )
+    if done.new_keys:
+        click.echo("restart a gateway that runs: it signs URLs with keys that are no longer kept")
