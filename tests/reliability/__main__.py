@@ -21,6 +21,7 @@ import msgspec
 
 from benchmarks.load.site import Site
 from tests.faults.kills import Kills
+from tests.reliability.fuzz import Fuzz
 from tests.reliability.live_edge import LiveEdge
 from tests.reliability.mass_deletion import mass_deletion as measure_mass_deletion
 from tests.reliability.mass_deletion import ratio
@@ -105,6 +106,28 @@ def mass_deletion(segments: int, rounds: int, server: str) -> None:
         site = Site(f"http://127.0.0.1:{running.port}", pid=running.process.pid)
         found = measure_mass_deletion(site, segments, rounds, 5.0, done)
     tell(ratio=round(ratio(found), 2), rounds=[msgspec.to_builtins(one) for one in found])
+
+
+@main.command()
+@click.option("--requests", default=100_000, show_default=True)
+@click.option("--of-document", default=0.1, show_default=True, help="Share of the document's.")
+@click.option("--server", default="uvicorn", show_default=True)
+def fuzz(requests: int, of_document: float, server: str) -> None:
+    """Send fuzzed requests: mutated traffic, and what is drawn from the official document."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--server", server) as running,
+        progress("requests", requests) as done,
+    ):
+        run = Fuzz(running)
+        held = run.run(requests, of_document, done)
+    warm, last = held[len(held) // 10], held[-1]
+    tell(
+        requests=run.sent,
+        refused=run.refused,
+        warm=msgspec.to_builtins(warm),
+        last=msgspec.to_builtins(last),
+    )
 
 
 if __name__ == "__main__":
