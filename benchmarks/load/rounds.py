@@ -34,18 +34,19 @@ class Load:
     """CPU time of the server, in seconds."""
     driver: list[float] = field(default_factory=list)
     """The share of each round that the driver, or the busiest of its processes, worked."""
-    _likely: int = 64
+    _likely: int = 0
 
     def work(self, seconds: float, *, counts: bool = True) -> None:
         """Send for some seconds, and note what came of it if it counts."""
         pid = self.operation.site.pid
-        batch = self.operation.batch(self.processes, self._likely)
+        likely = max(2 * self.connections, self._likely)
+        batch = self.operation.batch(self.processes, likely)
         before = cpu.spent(pid) if pid is not None else 0.0
         tallies = self._drive(batch, seconds)
         spent = cpu.spent(pid) - before if pid is not None else 0.0
         number = sum(len(tally.times) for tally in tallies)
         elapsed = max(tally.elapsed for tally in tallies)
-        self._likely = max(16, int(number * max(1.0, seconds / elapsed)))
+        self._likely = int(number * max(1.0, seconds / elapsed))
         if not counts:
             return
         self.rates.append(number / elapsed)

@@ -181,23 +181,23 @@ class Site:
 class Twin(Site):
     """A server that answers like another one, and holds nothing: what is made is made there.
 
-    New objects are always the same ones.
+    New objects are taken from a thousand, again and again.
     """
 
     def __init__(self, url: str, real: Site, pid: int | None = None) -> None:
         super().__init__(url, pid=pid)
         self._real = real
-        self._objects: list[dict[str, Any]] = []
+        self._objects: Iterator[dict[str, Any]] | None = None
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Let the other server do it."""
         return self._real.call(method, path, body)
 
     def storage(self, flow_id: str, number: int) -> list[dict[str, Any]]:
-        """Return objects of the other server, the same ones again and again."""
-        if not self._objects:
-            self._objects = self._real.storage(flow_id, _BULK)
-        return list(itertools.islice(itertools.cycle(self._objects), number))
+        """Return objects of the other server."""
+        if self._objects is None:
+            self._objects = itertools.cycle(self._real.storage(flow_id, _BULK))
+        return list(itertools.islice(self._objects, number))
 
     def media(self, url: str) -> tuple[Target, str]:
         """Return where an absolute URL of the other server would lead here."""

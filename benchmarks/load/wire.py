@@ -129,7 +129,9 @@ def _drive(
             times.append(now - caller.asked)
             del waiting[number]
             following = next(requests, None) if now < end else None
-            if following is not None:
+            if following is None:
+                poll.unregister(number)
+            else:
                 caller.ask(following)
                 waiting[caller.number] = caller
     return Tally(times, (clock() - start) / 1e9, time.process_time() - busy)
