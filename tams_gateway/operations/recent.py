@@ -6,7 +6,7 @@ from typing import Final
 PERIOD_NS: Final = 30 * 10**9
 """How long it is kept: half of the time by which signed URLs outlast what `/service` promises."""
 
-_MOST: Final = 16_384
+_MOST: Final = 65_536
 """How many values are kept; with the bytes that they were made of they are about 1 KiB each."""
 
 

@@ -89,20 +89,22 @@ def _documents(
     """Return the segments' documents, with what their objects own spliced in."""
     if wanted.wants_none and not with_object_timerange:
         return [shown_segment(segment) for segment in segments]
-    inits = {segment.object_id: segment.init_object_id for segment in segments}
-    init_ids = {init_id for init_id in inits.values() if init_id is not None}
-    records = gateway.metadata.get(OBJECT, list(inits.keys() | init_ids))
-    bodies = {object_id: record.body for object_id, record in records.items()}
-    # All bytes that the ending of an object's segments is made of.
-    sources = {
-        object_id: bodies[object_id] + bodies.get(init_id, b"") if init_id else bodies[object_id]
-        for object_id, init_id in inits.items()
-        if object_id in bodies
+    init_ids = {
+        segment.object_id: segment.init_object_id
+        for segment in segments
+        if segment.init_object_id is not None
     }
+    ids = {segment.object_id for segment in segments}.union(init_ids.values())
+    records = gateway.metadata.get(OBJECT, list(ids))
+    # All bytes that the ending of an object's segments is made of.
+    sources = {object_id: record.body for object_id, record in records.items()}
+    for object_id, init_id in init_ids.items():
+        if object_id in records and init_id in records:
+            sources[object_id] = records[object_id].body + records[init_id].body
     made = gateway.recent.made((wanted, request.base, with_object_timerange), gateway.now_ns())
     new = [object_id for object_id, source in sources.items() if source not in made]
     if new:
-        shown = {one: records[one] for one in (*new, *init_ids) if one in records}
+        shown = {one: records[one] for one in (*new, *init_ids.values()) if one in records}
         endings = _endings(gateway, request, wanted, shown, with_object_timerange)
         made.update((sources[object_id], endings[object_id]) for object_id in new)
     return [

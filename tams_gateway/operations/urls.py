@@ -5,7 +5,8 @@ constant for its backend.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request
 from tams_gateway.operations.params import Params, TagFilter
 from tams_gateway.storage.objects import Place
+
+_QUOTE: Final = '"'
 
 
 class UrlFilter(msgspec.Struct, frozen=True):
@@ -65,8 +68,8 @@ def url_lists(
 ) -> list[str]:
     """Return for each object the JSON list of its URLs, presigned ones first (R-SEG-07, B8)."""
     # Each item with a comma before it.
-    signed = [""] * len(objects)
-    plain = [""] * len(objects)
+    lists = [""] * len(objects)
+    uncontrolled = [""] * len(objects)
     indexes: defaultdict[str, list[int]] = defaultdict(list)
     places: defaultdict[str, list[Place]] = defaultdict(list)
     for index, media_object in enumerate(objects):
@@ -74,37 +77,35 @@ def url_lists(
             if instance.state != "ready":
                 continue
             if instance.storage_id is None:
-                if wanted.accepts_uncontrolled(instance.label):
-                    plain[index] += "," + _uncontrolled(instance, wanted.verbose)
-                continue
-            indexes[instance.storage_id].append(index)
-            places[instance.storage_id].append(Place(instance.key, instance.version))
+                uncontrolled[index] += _uncontrolled(instance, wanted)
+            else:
+                indexes[instance.storage_id].append(index)
+                places[instance.storage_id].append(Place(instance.key, instance.version))
     base = msgspec.json.encode(request.base).decode()[:-1]
-    for storage_id, wanted_places in places.items():
-        backend = gateway.backends.get(storage_id)
-        if backend is None or not wanted.accepts(backend):
-            continue
-        tails = _tails(backend, wanted.verbose)
-        found = backend.store.download(wanted_places, wanted.presigned)
-        for index, urls in zip(indexes[storage_id], found, strict=True):
-            for one in urls:
-                head = base if one.url[0] == "/" else '"'
-                to = signed if one.presigned else plain
-                to[index] += f',{{"url":{head}{one.url}{tails[one.presigned]}'
-    return [f"[{(first + then)[1:]}]" for first, then in zip(signed, plain, strict=True)]
+    backends = [
+        one for one in gateway.backends.values() if one.id in places and wanted.accepts(one)
+    ]
+    for presigned in (True, False) if wanted.presigned is None else (wanted.presigned,):
+        for backend in backends:
+            tail = _tail(backend, presigned, wanted.verbose)
+            found = backend.store.download(places[backend.id], presigned=presigned)
+            for index, url in zip(indexes[backend.id], found, strict=True):
+                lists[index] += f',{{"url":{base if url[0] == "/" else _QUOTE}{url}{tail}'
+    return [f"[{(one + other)[1:]}]" for one, other in zip(lists, uncontrolled, strict=True)]
 
 
-def _tails(backend: Backend, verbose: bool) -> Mapping[bool, str]:
-    """Return what follows the URL text in an item, for presigned ones and others (R-URL-05)."""
-    shown: dict[str, object] = {"label": backend.label}
+def _tail(backend: Backend, presigned: bool, verbose: bool) -> str:
+    """Return what follows the URL text in an item (R-URL-05)."""
+    shown: dict[str, object] = {"presigned": presigned, "label": backend.label}
     if verbose:
         shown = {**shown, "storage_id": backend.id, "controlled": True, **backend.verbose}
-    rest = msgspec.json.encode(shown).decode()[1:]
-    return {True: f'","presigned":true,{rest}', False: f'","presigned":false,{rest}'}
+    return '",' + msgspec.json.encode(shown).decode()[1:]
 
 
-def _uncontrolled(instance: Instance, verbose: bool) -> str:
+def _uncontrolled(instance: Instance, wanted: UrlFilter) -> str:
+    if not wanted.accepts_uncontrolled(instance.label):
+        return ""
     shown: dict[str, object] = {"url": instance.url, "label": instance.label}
-    if verbose:
+    if wanted.verbose:
         shown["controlled"] = False
-    return msgspec.json.encode(shown).decode()
+    return "," + msgspec.json.encode(shown).decode()

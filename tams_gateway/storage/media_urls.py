@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
 
-from tams_gateway.storage.objects import Upload, Url
+from tams_gateway.storage.objects import Upload
 
 
 class MediaUrls:
@@ -30,22 +30,15 @@ class MediaUrls:
         """Return how a client uploads to a key."""
         return Upload(self.put(key, content_type) if presigned else self.plain(key), presigned)
 
-    def download(self, keys: Sequence[str], presigned: bool | None) -> list[list[Url]]:
-        """Return for each key its URLs, the presigned one first (B8)."""
-        plain = [] if presigned else [Url(self.plain(key), False) for key in keys]
-        if presigned is False:
-            return [[url] for url in plain]
-        signed = [Url(url, True) for url in self.gets(keys)]
-        if presigned:
-            return [[url] for url in signed]
-        return [list(pair) for pair in zip(signed, plain, strict=True)]
-
-    def gets(self, keys: Sequence[str]) -> list[str]:
-        """Return presigned URLs that read the keys: the hot path of a segment listing."""
+    def download(self, keys: Sequence[str], *, presigned: bool) -> list[str]:
+        """Return the URLs that read the keys: the hot path of a segment listing."""
+        root = self._root
+        if not presigned:
+            return [root + key for key in keys]
         expires = str(int(self._now()) + self._lifetime)
-        root, copied = self._root, self._state.copy()
-        copied.update(f"GET\n{expires}\n\n".encode())
-        copy = copied.copy
+        state = self._state.copy()
+        state.update(f"GET\n{expires}\n\n".encode())
+        copy = state.copy
         query = f"?expires={expires}&signature="
         return [f"{root}{key}{query}{_signed(copy(), key)}" for key in keys]
 

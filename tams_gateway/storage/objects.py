@@ -36,15 +36,11 @@ class Stat(msgspec.Struct, frozen=True):
     content_type: str | None = None
 
 
-class Url(msgspec.Struct, frozen=True, gc=False):
-    """A URL for a client; one that begins with `/` is below the gateway's own base URL."""
-
-    url: str
-    presigned: bool
-
-
 class Upload(msgspec.Struct, frozen=True):
-    """How a client uploads: a PUT to `url` with the content type, and these further headers."""
+    """How a client uploads: a PUT to `url` with the content type, and these further headers.
+
+    A `url` that begins with `/` is below the gateway's own base URL.
+    """
 
     url: str
     presigned: bool
@@ -75,9 +71,11 @@ class ObjectStore(Protocol):
     def upload(self, key: str, content_type: str, *, presigned: bool) -> Upload:
         """Return how a client uploads to a key that is new; no round trip."""
 
-    def download(self, places: Sequence[Place], presigned: bool | None) -> list[list[Url]]:
-        """Return for each place its URLs: presigned ones, others, or (None) first presigned
-        ones and then the others. No round trip: a listing asks for 1000 at once.
+    def download(self, places: Sequence[Place], *, presigned: bool) -> list[str]:
+        """Return for each place the URL at which clients read it.
+
+        One that begins with `/` is below the gateway's own base URL. No round trip: a listing
+        asks for 1000 at once, and of places where nothing is.
         """
 
     def stat(self, place: Place) -> Stat:

@@ -13,7 +13,7 @@ from typing import Final
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
+from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload
 from tams_gateway_filesystem import directories
 from tams_gateway_filesystem.layout import Layout, version_of
 from tams_gateway_filesystem.temporary import TemporaryFile, sweep
@@ -55,8 +55,19 @@ class FilesystemObjects:
         self._now = now
         self._swept = 0.0
         with self._failures():
+            self._check_root()
             directories.make_root(self._uploads, durable=durable)
             self._sweep()
+
+    def _check_root(self) -> None:
+        """Leave a directory of somebody else alone: what is ours has a folder for uploads."""
+        if self._root.exists() and not self._uploads.exists():
+            strange = [one.name for one in self._root.iterdir() if one.name != "lost+found"]
+            if strange:
+                raise StoreError(
+                    f"objects in {self._root}: it holds {strange[0]!r} and no {_TEMPORARY};"
+                    f" give a directory of its own, or make {_TEMPORARY} if its objects are there"
+                )
 
     def describe(self) -> Product:
         """Return what the storage-backend document says of a file system."""
@@ -66,9 +77,9 @@ class FilesystemObjects:
         """Return a URL of the gateway's own media route."""
         return self.media_urls.upload(key, content_type, presigned=presigned)
 
-    def download(self, places: Sequence[Place], presigned: bool | None) -> list[list[Url]]:
+    def download(self, places: Sequence[Place], *, presigned: bool) -> list[str]:
         """Return URLs of the gateway's own media route."""
-        return self.media_urls.download([place.key for place in places], presigned)
+        return self.media_urls.download([place.key for place in places], presigned=presigned)
 
     def stat(self, place: Place) -> Stat:
         """Return size and version; the SHA-256 is not kept here."""

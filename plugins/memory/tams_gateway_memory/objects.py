@@ -11,7 +11,7 @@ import msgspec
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload, Url
+from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload
 
 CHUNK: Final = 256 * 1024
 """The size of the chunks that are read, in bytes."""
@@ -39,9 +39,9 @@ class MemoryObjects:
         """Return a URL of the gateway's own media route."""
         return self.media_urls.upload(key, content_type, presigned=presigned)
 
-    def download(self, places: Sequence[Place], presigned: bool | None) -> list[list[Url]]:
+    def download(self, places: Sequence[Place], *, presigned: bool) -> list[str]:
         """Return URLs of the gateway's own media route."""
-        return self.media_urls.download([place.key for place in places], presigned)
+        return self.media_urls.download([place.key for place in places], presigned=presigned)
 
     def stat(self, place: Place) -> Stat:
         """Return all that is known of the bytes."""

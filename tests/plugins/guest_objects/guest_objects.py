@@ -13,7 +13,7 @@ from tams_gateway.domain.health import Health
 from tams_gateway.plugin import Context, Provider, hookimpl
 from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
-from tams_gateway.storage.objects import Chunks, ObjectStore, Place, Product, Stat, Upload, Url
+from tams_gateway.storage.objects import Chunks, ObjectStore, Place, Product, Stat, Upload
 
 SCHEMA = """
 PRAGMA synchronous = EXTRA;
@@ -68,8 +68,8 @@ class GuestObjects:
     def upload(self, key: str, content_type: str, *, presigned: bool) -> Upload:
         return self.media_urls.upload(key, content_type, presigned=presigned)
 
-    def download(self, places: Sequence[Place], presigned: bool | None) -> list[list[Url]]:
-        return self.media_urls.download([place.key for place in places], presigned)
+    def download(self, places: Sequence[Place], *, presigned: bool) -> list[str]:
+        return self.media_urls.download([place.key for place in places], presigned=presigned)
 
     def stat(self, place: Place) -> Stat:
         columns = "length(bytes), CAST(version AS TEXT), sha256, content_type"
