@@ -6,6 +6,7 @@ hold, waits until those leases are free, and takes them as well.
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from tams_gateway.jobs.lease import LENGTH_NS, Lease
@@ -17,8 +18,8 @@ COLLECTION: Final = "collection"
 COPIES: Final = "copies"
 """The leases under which bytes are deleted."""
 
-_PATIENCE: Final = 60.0
-"""Seconds to wait for those who delete; a dead one holds its lease for eight."""
+_PATIENCE: Final = LENGTH_NS / 1e9 + 4
+"""Seconds to wait for a holder: one that has died holds its lease for the most of them."""
 
 
 def lease_for_deletion(name: str, gateway: Gateway) -> Lease:
@@ -42,17 +43,19 @@ class Hold:
 
     def __enter__(self) -> "Hold":
         """Take the hold, and wait until nobody deletes bytes any more."""
-        if not self._leases[0].acquire():
-            raise StoreError("a backup or a restore is at work on this store; wait until it ends")
-        end = time.monotonic() + _PATIENCE
-        while not all(lease.acquire() for lease in self._leases):
-            if time.monotonic() > end:
-                self._release()
-                raise StoreError("a job does not stop to delete bytes; look into the log of it")
-            self._ended.wait(0.05)
+        self._wait(self._leases[:1], "a backup or a restore is at work on this store")
+        self._wait(self._leases, "a job of the gateway deletes bytes")
         self._kept = time.monotonic()
         self._thread.start()
         return self
+
+    def _wait(self, leases: Sequence[Lease], reason: str) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not all(lease.acquire() for lease in leases):
+            if time.monotonic() > end:
+                self._release()
+                raise StoreError(f"{reason}; try again when it has ended")
+            self._ended.wait(0.05)
 
     def check(self) -> None:
         """Raise `StoreError` if bytes may have been deleted since the block was entered."""

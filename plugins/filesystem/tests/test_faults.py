@@ -336,3 +336,14 @@ def test_a_file_under_way_is_locked(store: FilesystemObjects, root: Path) -> Non
         yield b"data"
 
     assert store.write(KEY, "video/mp2t", chunks()).size == 4
+
+
+def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    open_store(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "letter").write_text("dear")
+    with pytest.raises(StoreError, match="holds 'letter' and no @uploads"):
+        open_store(other)
+    assert [other / "letter"] == list(other.iterdir())

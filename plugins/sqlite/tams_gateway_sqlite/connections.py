@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
+from tams_gateway_sqlite.migration import migrate
 
 READERS: Final = 4
 """Connections for reading: more do not help, since rows are fetched under the GIL."""
@@ -43,8 +44,11 @@ class Connections:
         self._turnstile = _open_lock(path, "turnstile")
         self._lock = _open_lock(path, "lock")
 
-    def prepare(self) -> None:
-        """Make the database if it is not there; refuse one that is not ours. Holds the turn."""
+    def prepare(self) -> Path | None:
+        """Make the database if it is not there; refuse one that is not ours. Holds the turn.
+
+        One of an earlier schema is migrated; returns where a copy of it is.
+        """
         with self.turn():
             self._make_file()
             connection = self.writer()
@@ -54,11 +58,11 @@ class Connections:
             )
             if application != schema.APPLICATION:
                 raise StoreError(f"{self._path}: a database of another program; give another path")
-            if version != schema.VERSION:
-                raise StoreError(
-                    f"{self._path}: made by another release (schema {version}, this one knows"
-                    f" {schema.VERSION}); install that release of tams-gateway-sqlite"
-                )
+            if version == schema.VERSION:
+                return None
+            copy = migrate(connection, self._path, version)
+            sync_directory(self._path.parent)
+            return copy
 
     def _make_file(self) -> None:
         """Make a database whose owner alone may read it, since it keeps keys; whole or not at all.

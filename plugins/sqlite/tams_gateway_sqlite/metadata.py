@@ -41,7 +41,8 @@ class SqliteMetadata:
     """Keeps records, segments and events in a database at `path`.
 
     With the durability `power` a commit survives a power cut, with `process` a killed process.
-    After a fork the child opens connections of its own.
+    After a fork the child opens connections of its own. `copy` is where the database was copied
+    to before its schema was migrated, None if it was not.
     """
 
     def __init__(self, path: Path, durability: Literal["power", "process"] = "power") -> None:
@@ -51,7 +52,7 @@ class SqliteMetadata:
         with border(self._path):
             make_directories(self._path.parent)
             self._open()
-            self._connections.prepare()
+            self.copy = self._connections.prepare()
         _stores.add(self)
 
     def _open(self) -> None:

@@ -20,7 +20,10 @@ class MetadataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _open_metadata(settings: MetadataSettings, context: Context) -> MetadataStore:
-    return SqliteMetadata(Path(settings.path), durability=settings.durability)
+    store = SqliteMetadata(Path(settings.path), durability=settings.durability)
+    if store.copy is not None:
+        context.log.warning("migrated", copy=str(store.copy))
+    return store
 
 
 @hookimpl
