@@ -23,6 +23,9 @@ NOWHERE: Final = "*"
 _DIGITS: Final = 18
 """A length of more digits is no length."""
 
+_LAST: Final = {"Connection": "close"}
+"""The header of an answer behind which nothing more is read of a connection."""
+
 _NOBODY: Final = Arrival("", "", "")
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -64,11 +67,17 @@ def receive(
 def content_length(headers: Mapping[str, str]) -> int | None:
     """Return the length of the body in bytes; None for one that ends by itself (chunked).
 
-    Raises `Invalid` for what is no length.
+    Raises `Invalid` for what is no length, and for codings other than chunked.
     """
+    coding = headers.get("transfer-encoding")
+    if coding is not None:
+        if coding.strip().lower() != "chunked":
+            # A proxy may see the end of such a body elsewhere than the server does.
+            raise Invalid(f"Transfer-Encoding: expected chunked, got {coding[:40]!r}", _LAST)
+        return None
     text = headers.get("content-length")
-    if text is None or "transfer-encoding" in headers:
-        return None if "transfer-encoding" in headers else 0
+    if text is None:
+        return 0
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
         raise Invalid(f"Content-Length: expected a number, got {text[:40]!r}")
     return int(text)

@@ -164,6 +164,6 @@ def _discard(stream: _Input, request: Request) -> None:
 def _read(stream: _Input, size: int) -> bytes:
     try:
         return stream.read(size)
-    except OSError as error:
-        # Servers report a cut or malformed body so.
+    except Exception as error:
+        # A cut or malformed body: WSGI names no error for it, and each server has its own.
         raise Invalid(f"body: cannot be read: {error}") from error

@@ -21,7 +21,8 @@ import msgspec
 
 from benchmarks.load.site import Site
 from tests.faults.kills import Kills
-from tests.reliability.fuzz import Fuzz
+from tests.reliability.fuzz import Fuzz, holds
+from tests.reliability.garbage import Garbage
 from tests.reliability.live_edge import LiveEdge
 from tests.reliability.mass_deletion import mass_deletion as measure_mass_deletion
 from tests.reliability.mass_deletion import ratio
@@ -128,6 +129,26 @@ def fuzz(requests: int, of_document: float, server: str) -> None:
         warm=msgspec.to_builtins(warm),
         last=msgspec.to_builtins(last),
     )
+
+
+@main.command()
+@click.option("--requests", default=5000, show_default=True)
+@click.option("--server", default="uvicorn", show_default=True)
+def garbage(requests: int, server: str) -> None:
+    """Send what is no HTTP, or only half of it."""
+    seed = random.randrange(2**32)
+    click.echo(f"seed {seed}", err=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--server", server) as running,
+        progress("requests", requests) as done,
+    ):
+        run = Garbage(running, seed)
+        before = holds(running)
+        run.run(requests, done)
+        after = holds(running)
+    before_after = [msgspec.to_builtins(one) for one in (before, after)]
+    tell(server=server, requests=requests, before_after=before_after)
 
 
 if __name__ == "__main__":

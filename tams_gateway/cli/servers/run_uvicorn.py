@@ -68,7 +68,12 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
-        """Stop the clock: what follows is the app's matter."""
+        """Stop the clock: what follows is the app's matter.
+
+        Raises ValueError, which the parser turns into a 400, for versions that Falcon knows not.
+        """
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise ValueError("not HTTP/1.0 or HTTP/1.1")
         self._in_header = False
         self._stop_timer()
         super().on_headers_complete()
