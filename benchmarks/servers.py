@@ -27,6 +27,10 @@ STORES: Final[Mapping[str, Mapping[str, str]]] = {
 """By name, the variables that choose stores; without any of them the embedded default runs."""
 
 _ROOT: Final = Path(__file__).parent.parent
+_KEPT: Final = ("HOME", "LANG", "PATH", "PYTHONPATH", "TMPDIR")
+"""What a server gets of the environment, as from a service manager: granian copies all of it into
+each request."""
+
 _START: Final = 30.0
 """How long a server may take to start or end, in seconds."""
 
@@ -78,8 +82,9 @@ def timed(server: str, store: str, folder: Path, variables: Mapping[str, str]) -
 def _running(
     command: list[str], folder: Path, variables: Mapping[str, str], log: Path | None, port: int
 ) -> Iterator[int]:
-    kept = {name: one for name, one in os.environ.items() if not name.startswith("TAMS_GATEWAY")}
-    environment = {**kept, "PYTHONPATH": str(_ROOT), **variables}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    path = os.pathsep.join([str(_ROOT), *filter(None, [kept.get("PYTHONPATH")])])
+    environment = {**kept, "PYTHONPATH": path, **variables}
     with open(log or os.devnull, "ab") as output:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=output, stderr=output
