@@ -20,6 +20,9 @@ Job = Callable[[Gateway, Lease, FilteringBoundLogger], bool]
 _POLL = 0.4
 """Seconds between looks for work: a job asked for in any process starts within one second."""
 
+_REST = 0.03
+"""Seconds between pieces of work, for requests that wait for the store or the interpreter."""
+
 
 class Worker:
     """A thread that does certain jobs in turn, while this process holds the lease for them.
@@ -85,6 +88,8 @@ class Worker:
             self._held(holds)
             # Each job in turn, so that a long deletion does not hold up a collection.
             busy = holds and sum(map(self._do, self._jobs)) > 0
+            if busy:
+                self._stopped.wait(_REST)
 
     def _do(self, job: Job) -> bool:
         """Do the next piece of one job; one that fails holds up no other."""

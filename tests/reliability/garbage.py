@@ -136,7 +136,7 @@ class Garbage:
             body, framing = b'6\r\n"text"\r\n0\r\n\r\n', ("Transfer-Encoding: chunked",)
         data = self._request("PUT", f"/flows/{self.flow}/label", body, *framing)
         for _ in range(self._random.randrange(1, 4)):
-            at = self._random.randrange(len(data))
+            at = self._random.randrange(len(data) + 1)
             match self._random.randrange(4):
                 case 0:
                     data = data[:at] + self._random.randbytes(1) + data[at + 1 :]
