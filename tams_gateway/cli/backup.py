@@ -1,18 +1,14 @@
 """`tams-gateway backup`: a copy of all metadata and objects, while the gateway runs."""
 
-import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import click
 
-from tams_gateway.assembly import assemble
 from tams_gateway.backup.folder import Folder
 from tams_gateway.backup.making import make
 from tams_gateway.cli.options import config_option
-from tams_gateway.cli.progress import failures, track
-from tams_gateway.settings import load
+from tams_gateway.cli.stores import opened, track
 
 
 @click.command()
@@ -23,8 +19,8 @@ def backup(directory: Path, path: Path | None) -> None:
 
     A DIR that holds a backup gets what is new. The exit status is 1 if objects are damaged.
     """
-    with closing(assemble(load(path, os.environ))) as assembly, failures():
-        made = make(assembly.gateway, Folder(directory), track)
+    with opened(path) as gateway:
+        made = make(gateway, Folder(directory), track)
     manifest = made.manifest
     click.echo(
         f"{manifest.segments} segments and {manifest.instances} objects are in {directory}; "

@@ -1,17 +1,13 @@
 """`tams-gateway restore`: a backup becomes what the store holds, also while the gateway runs."""
 
-import os
-from contextlib import closing
 from pathlib import Path
 
 import click
 
-from tams_gateway.assembly import assemble
 from tams_gateway.backup.folder import Folder
 from tams_gateway.backup.restoring import restore as restored
 from tams_gateway.cli.options import config_option
-from tams_gateway.cli.progress import failures, track
-from tams_gateway.settings import load
+from tams_gateway.cli.stores import opened, track
 
 
 @click.command()
@@ -20,8 +16,8 @@ from tams_gateway.settings import load
 @config_option
 def restore(directory: Path, replace: bool, path: Path | None) -> None:
     """Put the backup in DIR into the store, all at once, also while the gateway runs."""
-    with closing(assemble(load(path, os.environ))) as assembly, failures():
-        done = restored(assembly.gateway, Folder(directory), track, replace=replace)
+    with opened(path) as gateway:
+        done = restored(gateway, Folder(directory), track, replace=replace)
     manifest = done.manifest
     click.echo(
         f"{manifest.segments} segments and {manifest.instances} objects of {manifest.created} are "

@@ -1,21 +1,17 @@
 """`tams-gateway verify`: whether all bytes are there and as they were uploaded."""
 
-import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import click
 import msgspec
 
-from tams_gateway.assembly import assemble
 from tams_gateway.backup.checking import faults_of
 from tams_gateway.backup.folder import Folder
 from tams_gateway.backup.verifying import Pace, Report
 from tams_gateway.backup.verifying import verify as verified
 from tams_gateway.cli.options import config_option
-from tams_gateway.cli.progress import failures, track
-from tams_gateway.settings import load
+from tams_gateway.cli.stores import failures, opened, track
 
 
 @click.command()
@@ -32,8 +28,8 @@ def verify(directory: Path | None, rate: int | None, as_json: bool, path: Path |
         _verify_backup(directory, as_json)
         return
     pace = Pace(None if rate is None else rate * 1_000_000)
-    with closing(assemble(load(path, os.environ))) as assembly, failures():
-        report = verified(assembly.gateway, track, pace)
+    with opened(path) as gateway:
+        report = verified(gateway, track, pace)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:

@@ -64,6 +64,6 @@ def shown(client: Client) -> dict[str, Any]:
             media = [client.get(one["url"]) for one in own]
             assert {200} >= {one.status for one in media}
             segment["get_urls"] = sorted(one["label"] for one in segment["get_urls"])
-            segment["bytes"] = sorted(hashlib.sha256(one.body).hexdigest() for one in media)
+            segment["bytes"] = sorted({hashlib.sha256(one.body).hexdigest() for one in media})
         found[path] = segments
     return found

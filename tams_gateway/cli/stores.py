@@ -1,0 +1,55 @@
+"""What the commands on whole stores share: how they open them, what they show, how they fail."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tams_gateway.assembly import assemble
+from tams_gateway.backup.folder import BackupError
+from tams_gateway.config_file import ConfigError
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.selection import Selected, select
+from tams_gateway.settings import load
+from tams_gateway.storage.errors import StoreError
+
+T = TypeVar("T")
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[Gateway]:
+    """Open the stores of a config, beside a gateway that may run on them.
+
+    Raises `ConfigError` also where they live in the process of the gateway.
+    """
+    settings = load(path, os.environ)
+    selection = select(settings)
+    stores: list[Selected[Any]] = [selection.metadata, *(one for _, one in selection.objects)]
+    for one in stores:
+        if not one.provider.shared:
+            raise ConfigError(f"{one.key}: plugin {one.plugin!r} keeps its data in one process")
+    with closing(assemble(settings)) as assembly, failures():
+        yield assembly.gateway
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """End the command with one line where a backup or a store fails."""
+    try:
+        yield
+    except (BackupError, StoreError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def track(label: str, items: Iterable[T], total: int) -> Iterator[T]:
+    """Pass items on, with a bar on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+    else:
+        length = total or None
+        with click.progressbar(items, length=length, label=label, file=sys.stderr) as bar:
+            yield from bar
