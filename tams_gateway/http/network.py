@@ -54,6 +54,8 @@ class Network:
     def __init__(self, public_url: str | None, trusted_proxies: Sequence[str]) -> None:
         self._public_url = public_url
         self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted_proxies]
+        # What short texts lead to is kept: most requests come by the same few.
+        self._arrival = functools.lru_cache(maxsize=1024)(self._made)
 
     def arrival(
         self, scheme: str, host: str, root: str, peer: str, headers: Mapping[str, str]
@@ -66,11 +68,17 @@ class Network:
             hop = self._hop(peer, headers)
             peer, scheme, host = hop.peer, hop.scheme or scheme, hop.host or host
             root = hop.prefix + root
-        _check_host(host)
+        if len(host) > _LONGEST_HOST:
+            raise _malformed(host)
+        return self._arrival(scheme, host, root, peer)
+
+    def _made(self, scheme: str, host: str, root: str, peer: str) -> Arrival:
+        name = _name(host)
+        if not name:
+            raise _malformed(host)
         if self._public_url is not None:
             return Arrival(self._public_url, host, peer, self._public_url)
         base = f"{scheme}://{host}{root}"
-        name = _name(host)
         sure = is_loopback(name) or _address(name) is not None
         return Arrival(base, host, peer, base if sure else "")
 
@@ -128,10 +136,8 @@ def _name(host: str) -> str:
     return found["name"].strip("[]").lower() if found else ""
 
 
-def _check_host(host: str) -> None:
-    # Long ones are not even looked at: what was found for a name is kept.
-    if len(host) > _LONGEST_HOST or not _name(host):
-        raise Invalid(f"Host: expected a name or an address, got {host[:_LONGEST_HOST]!r}")
+def _malformed(host: str) -> Invalid:
+    return Invalid(f"Host: expected a name or an address, got {host[:_LONGEST_HOST]!r}")
 
 
 def _elements(headers: Mapping[str, str]) -> list[dict[str, str]]:

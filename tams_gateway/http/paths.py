@@ -48,7 +48,7 @@ def encoded(path: str) -> str:
     """
     if path.startswith("//"):
         raise NotFound("path: begins with //")
-    if _PLAIN.fullmatch(path) and not path.startswith(("/objects/", "/flows/", "/sources/")):
+    if _PLAIN.fullmatch(path) and not path.startswith("/objects/") and "/tags/" not in path:
         return path
     found = _ANY_TEXT.fullmatch(path)
     if found is None:

@@ -117,9 +117,9 @@ class WsgiApp:
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
     headers = {
-        header: value
+        _header(name) if len(name) < _LONG_NAME else _spelt(name): value
         for name, value in environ.items()
-        if (header := _header(name) if len(name) < _LONG_NAME else _spelt(name))
+        if name.startswith("HTTP_")
     }
     for variable, header in _WITHOUT_PREFIX.items():
         if environ.get(variable):
@@ -128,8 +128,7 @@ def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
 
 
 def _spelt(variable: str) -> str:
-    """Return the header of a variable, nothing for one that is none."""
-    return variable[5:].replace("_", "-").lower() if variable.startswith("HTTP_") else ""
+    return variable[5:].replace("_", "-").lower()
 
 
 _header = functools.lru_cache(maxsize=1024)(_spelt)

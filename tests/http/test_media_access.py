@@ -78,7 +78,7 @@ def send(pipeline: Pipeline, method: str, query: str = "", name: str | None = No
 def test_a_signature_needs_no_credentials(pipeline: Pipeline, store: MemoryObjects) -> None:
     """B6, B8; also not where wrong ones are sent along."""
     put = urlsplit(store.upload(KEY, "video/mp2t", presigned=True).url).query
-    get = urlsplit(store.media_urls.gets([KEY])[0]).query
+    get = urlsplit(store.media_urls.download([KEY], presigned=True)[0]).query
 
     assert send(pipeline, "PUT", put).status == 200
     assert send(pipeline, "GET", get).status == 200
