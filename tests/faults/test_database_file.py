@@ -140,7 +140,7 @@ def test_a_stranger_who_locks_the_database_holds_up_writers_for_a_bounded_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reads go on; and all is well as soon as the stranger ends."""
-    monkeypatch.setattr(connections, "_PATIENCE", 0.2)
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
     with in_process("wsgi-sqlite", config("wsgi-sqlite", tmp_path, {}), []) as made:
         flow_id = Ingest(made.client).flow()
         stranger = sqlite3.connect(tmp_path / "tams.db", isolation_level=None)
@@ -160,7 +160,7 @@ def test_a_stranger_who_locks_the_database_holds_up_writers_for_a_bounded_time(
 def test_a_start_while_a_stranger_holds_the_database_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_PATIENCE", 0.2)
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
     database = tmp_path / "tams.db"
     fill(database, segments=1)
     with closing(sqlite3.connect(database, isolation_level=None)) as stranger:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -13,6 +14,9 @@ Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
 _BATCH: Final = 64
 """The most callers of one commit."""
+
+_BRIEFLY: Final = 1.0
+"""Seconds to wait where others have waited in vain already."""
 
 
 class _Ticket:
@@ -29,49 +33,141 @@ class _Ticket:
 
 
 class Commits:
-    """Commits the work of callers in groups, a savepoint each, one sync for all."""
+    """Commits the work of callers in groups, a savepoint each, one sync for all.
 
-    def __init__(self, connections: Connections) -> None:
+    One caller leads, if it is this process's turn to write. Else a thread waits for the turn and
+    commits, since a wait for a lock cannot be ended: callers wait `patience` seconds for it.
+    """
+
+    def __init__(self, connections: Connections, patience: float) -> None:
         self._connections = connections
+        self._turns = connections.turns
+        self._patience = patience
         self._mutex = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._led = False
+        self._asked = threading.Semaphore(0)
+        self._asked_at: float | None = None
+        self._thread: threading.Thread | None = None
 
     def run(self, work: Work) -> None:
-        """Return when the work is committed, durably; raises what it raised."""
+        """Return when the work is committed, durably; raises what it raised.
+
+        Raises `StoreError`, and has not done it, where another process does not end its turn.
+        """
         ticket = _Ticket(work)
         with self._mutex:
             self._waiting.append(ticket)
             follows, self._led = self._led, True
-        if follows:
-            ticket.wake.acquire()
-        if not ticket.done:
-            self._lead()
+        try:
+            if not follows:
+                self._lead()
+            while not self._is_done(ticket):
+                self._lead()
+        except BaseException:
+            self._withdraw(ticket)
+            raise
         if ticket.error is not None:
             raise ticket.error
 
-    def _lead(self) -> None:
-        """Commit for those that wait, oneself among them, and let the next one lead."""
+    def close(self) -> bool:
+        """End the thread; return whether it has, or still waits for the turn."""
+        if self._thread is None:
+            return True
+        self._thread, waits = None, self._asked_at is not None
+        self._asked.release()
+        return not waits
+
+    def _is_done(self, ticket: _Ticket) -> bool:
+        """Wait for the outcome, or to be the one who leads: False. Raises `StoreError`."""
+        patience = self._patience
+        asked_at = self._asked_at
+        if asked_at is not None:
+            patience = max(patience - (time.monotonic() - asked_at), _BRIEFLY)
+        if not ticket.wake.acquire(timeout=patience):
+            if self._withdraw(ticket):
+                raise self._turns.held_up()
+            ticket.wake.acquire()
+        return ticket.done
+
+    def _withdraw(self, ticket: _Ticket) -> bool:
+        """Take work back that nobody has begun; return whether it was so."""
         with self._mutex:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-        failure: Exception | None = StoreError("the commit was interrupted; try again")
+            if ticket not in self._waiting:
+                return False
+            self._waiting.remove(ticket)
+            if ticket.wake.acquire(blocking=False):
+                self._pass_on()
+        return True
+
+    def _lead(self) -> None:
+        """Commit for those that wait, oneself among them, now or in the thread."""
         try:
-            with self._connections.turn():
+            now = self._turns.take_now()
+            if not now:
+                self._ask()
+        except BaseException:
+            self._settle(self._take(None), _interrupted())
+            raise
+        if now:
+            self._commit_waiting()
+
+    def _ask(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="commits", daemon=True)
+            self._thread.start()
+        self._asked_at = time.monotonic()
+        self._asked.release()
+
+    def _serve(self) -> None:
+        while True:
+            self._asked.acquire()
+            if self._thread is None:
+                return
+            self._turns.take()
+            self._asked_at = None
+            self._commit_waiting()
+
+    def _commit_waiting(self) -> None:
+        """Commit for the first of those that wait, and end the turn."""
+        batch: list[_Ticket] = []
+        failure: Exception | None = _interrupted()
+        try:
+            batch = self._take(_BATCH)
+            if batch:
                 self._connections.shorten_log()
                 _commit(self._connections.writer(), batch)
             failure = None
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, StoreError) as error:
             failure = error
         finally:
-            with self._mutex:
-                heir = self._waiting[0] if self._waiting else None
-                self._led = heir is not None
-            for ticket in batch:
-                ticket.error = failure or ticket.error
-                ticket.done = True
-                ticket.wake.release()
-            if heir is not None:
-                heir.wake.release()
+            self._turns.end()
+            self._settle(batch, failure)
+
+    def _take(self, most: int | None) -> list[_Ticket]:
+        with self._mutex:
+            taken = self._waiting[:most]
+            del self._waiting[:most]
+        return taken
+
+    def _settle(self, batch: list[_Ticket], failure: Exception | None) -> None:
+        """Tell callers the outcome, and let the next one lead."""
+        for ticket in batch:
+            ticket.error = failure or ticket.error
+            ticket.done = True
+            ticket.wake.release()
+        with self._mutex:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Let the first of those that wait lead, if there is any; holds the mutex."""
+        self._led = bool(self._waiting)
+        if self._led:
+            self._waiting[0].wake.release()
+
+
+def _interrupted() -> StoreError:
+    return StoreError("the commit was interrupted; try again")
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Ticket]) -> None:

@@ -1,10 +1,10 @@
-"""Opens the database file and its connections, and lets processes take turns at writing."""
+"""Opens the database file, and the connections to it."""
 
 import errno
-import fcntl
 import os
 import queue
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
 from tams_gateway_sqlite.migration import migrate
+from tams_gateway_sqlite.turns import Turns
 
 READERS: Final = 4
 """Connections for reading: more do not help, since rows are fetched under the GIL."""
@@ -21,7 +22,13 @@ READERS: Final = 4
 _LONGEST_LOG: Final = 64 * 2**20
 """In bytes."""
 
-_PATIENCE: Final = 10.0
+_READERS_MS: Final = 200
+"""Milliseconds to wait for those who read, while nobody writes, so as to shorten the log."""
+
+_SHORTENED_EVERY: Final = 10.0
+"""Seconds to let pass where somebody read on: perhaps it was stopped, and never ends."""
+
+PATIENCE: Final = 10.0
 """Seconds to wait for another program that holds the database."""
 
 _SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
@@ -37,19 +44,19 @@ class Connections:
         self._path = path
         self._durability = durability
         self._writer: sqlite3.Connection | None = None
+        self._shorten_at = 0.0
         self._files: tuple[tuple[int, int], ...] = ()
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(None)
-        self._turnstile = _open_lock(path, "turnstile")
-        self._lock = _open_lock(path, "lock")
+        self.turns = Turns(path)
 
     def prepare(self) -> Path | None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn.
 
         One of an earlier schema is migrated; returns where a copy of it is.
         """
-        with self.turn():
+        with self.turns.within(PATIENCE):
             self._make_file()
             connection = self.writer()
             version, application = (
@@ -95,23 +102,6 @@ class Connections:
         new.rename(self._path)
         sync_directory(self._path.parent)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the right to write, of all processes.
-
-        Who waits for the lock holds the turnstile, so that who lets the lock go cannot take it
-        again before that one had it: nobody starves.
-        """
-        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        finally:
-            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-
     def writer(self) -> sqlite3.Connection:
         """Return the connection to write with; the caller holds the turn.
 
@@ -138,8 +128,13 @@ class Connections:
             size = os.stat(f"{self._path}-wal").st_size
         except FileNotFoundError:
             return
-        if size > _LONGEST_LOG:
-            self.writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if size > _LONGEST_LOG and time.monotonic() >= self._shorten_at:
+            connection = self.writer()
+            connection.execute(f"PRAGMA busy_timeout = {_READERS_MS}")
+            blocked, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+            if blocked:
+                self._shorten_at = time.monotonic() + _SHORTENED_EVERY
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
@@ -161,17 +156,14 @@ class Connections:
             if reader is not None:
                 reader.close()
         if self._writer is not None:
-            with self.turn():
-                self._writer.close()
-        os.close(self._lock)
-        os.close(self._turnstile)
+            self._writer.close()
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         # Never by making the file: SQLite would delete the commits that wait beside an empty one.
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=rw",
             uri=True,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
@@ -251,7 +243,3 @@ def _identities(path: Path) -> tuple[tuple[int, int], ...]:
     except FileNotFoundError:
         return ()
     return tuple((file.st_dev, file.st_ino) for file in files)
-
-
-def _open_lock(path: Path, name: str) -> int:
-    return os.open(f"{path}-{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

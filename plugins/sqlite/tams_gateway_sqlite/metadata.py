@@ -28,7 +28,7 @@ from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
-from tams_gateway_sqlite import content, find, outbox, records, segments
+from tams_gateway_sqlite import connections, content, find, outbox, records, segments
 from tams_gateway_sqlite.commits import Commits, Work
 from tams_gateway_sqlite.connections import Connections, border, make_directories
 from tams_gateway_sqlite.schema import Table, decode
@@ -57,7 +57,7 @@ class SqliteMetadata:
 
     def _open(self) -> None:
         self._connections = Connections(self._path, self._durability)
-        self._commits = Commits(self._connections)
+        self._commits = Commits(self._connections, connections.PATIENCE)
 
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
@@ -135,6 +135,8 @@ class SqliteMetadata:
         _stores.discard(self)
         with border(self._path):
             self._connections.close()
+            if self._commits.close():
+                self._connections.turns.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -168,6 +170,7 @@ class SqliteMetadata:
 
     def _after_fork(self) -> None:
         # A connection must not be used, nor closed, in two processes.
+        self._connections.turns.close()
         _inherited.append((self._connections, self._commits))
         self._open()
 

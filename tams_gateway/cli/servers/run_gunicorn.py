@@ -17,6 +17,9 @@ from tams_gateway.http.wsgi_adapter import WsgiApp
 _LARGEST_HEADER: Final = 2**17
 """What gunicorn reads of a request line, or of one field of a header, in bytes."""
 
+_HUNG: Final = 30
+"""After so many seconds without a sign of life a worker is replaced. Its start counts, too."""
+
 
 class _Logger(Logger):  # type: ignore[misc]
     """Leaves the handlers to `log.configure`."""
@@ -64,7 +67,7 @@ def main() -> None:
             "logger_class": _Logger,
             "post_worker_init": _limit_reads,
             "keepalive": KEEP_ALIVE,
-            "timeout": 120,
+            "timeout": _HUNG,
             "graceful_timeout": GRACE,
             # Above what the gateway takes, so that it is the gateway that refuses (431), but no
             # more: gunicorn copies what it has of a header at each read.

@@ -22,6 +22,9 @@ _LARGEST_HEADER: Final = 2**20
 refuses smaller ones, with an answer (`limits.header_bytes`)."""
 
 
+_HUNG: Final = 10
+"""After so many seconds without a sign of life one of several workers is replaced."""
+
 _LONGEST_TARGET: Final = 65535
 """The longest request target that httptools reads."""
 
@@ -135,6 +138,7 @@ def main() -> None:
         "server_header": False,
         "timeout_keep_alive": KEEP_ALIVE,
         "timeout_graceful_shutdown": GRACE,
+        "timeout_worker_healthcheck": _HUNG,
     }
     config = Config("tams_gateway.cli.servers.process:asgi_worker", **options)
     if serve.workers == 1:
