@@ -399,7 +399,7 @@ def test_a_signature_that_is_not_ours_is_refused(
 
 def test_a_signature_expires(gateway: Gateway) -> None:
     urls = MediaUrls("main", b"k" * 32, 3600, lambda: time.time() - 3601)
-    query = urlsplit(urls.gets([KEY])[0]).query
+    query = urlsplit(urls.download([KEY], presigned=True)[0]).query
     request = Request(method="GET", path={"store": "main", "key": KEY}, query=query)
     with pytest.raises(Forbidden, match="expired or not ours"):
         media.signed(gateway, request)
