@@ -26,6 +26,8 @@ http {{
   uwsgi_temp_path {root}/uwsgi;
   scgi_temp_path {root}/scgi;
   client_max_body_size 0;
+  # One connection of the tests has more requests than nginx lets one have by default.
+  keepalive_requests 1000000;
   large_client_header_buffers 8 64k;
   # A plain "proxy_pass http://gateway/" hands on the path decoded, and so splits encoded slashes.
   map $request_uri $below {{ "~^{prefix}(?<rest>/.*)$" $rest; }}
