@@ -11,7 +11,11 @@ from tams_gateway.domain.timerange import Span
 from tams_gateway.storage.changes import AddSegments, DropSegments
 from tams_gateway.storage.query import (
     After,
+    AtLeast,
+    Below,
+    Condition,
     Equal,
+    OneOf,
     Query,
     Segmentless,
     SegmentQuery,
@@ -111,3 +115,17 @@ def test_a_sorted_listing_walks_its_index(
     found = plans.take()
     assert found
     assert [] == [line for line in found if "TEMP B-TREE" in line or "AUTOMATIC" in line]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [Below("number", 2), AtLeast("number", 4), Equal("text", "u"), OneOf("text", ("u", "v"))],
+)
+def test_what_few_records_meet_is_looked_up_however_many_there_are(
+    store: SqliteMetadata, plans: Plans, condition: Condition
+) -> None:
+    """Jobs ask so several times a second what is due: mostly it is nothing."""
+    store.find(Query(THING, (condition,), Sort("number"), limit=1))
+    found = plans.take()
+    assert found
+    assert [] == [line for line in found if line.startswith("SCAN record:")]
