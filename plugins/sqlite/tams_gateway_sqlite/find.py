@@ -26,7 +26,7 @@ from tams_gateway.storage.query import (
     Touches,
 )
 from tams_gateway.storage.records import FieldType, Record
-from tams_gateway_sqlite.schema import PRESENT, Table, decode, encode, unpack
+from tams_gateway_sqlite.schema import PRESENT, Fields, Table, decode, encode
 
 FEW: Final = 500
 """So many records are sorted rather than the index of the order walked."""
@@ -49,7 +49,7 @@ class Sql(NamedTuple):
 def record(row: tuple[bytes, int, bytes, str, int | None]) -> Record:
     """Return the record of a row of `COLUMNS`."""
     record_id, version, body, fields, touched = row
-    return Record(decode(record_id), version, body, unpack(fields), touched)
+    return Record(decode(record_id), version, body, Fields(fields), touched)
 
 
 def one_of(values: Sequence[str]) -> Sql:

@@ -31,7 +31,10 @@ def get(connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> dic
 def put(connection: sqlite3.Connection, table: Table, change: Put, version: int) -> None:
     """Create a record, or change of it what differs. Raises ConflictError."""
     key, new = encode(change.id), change.fields
-    old = _expect(connection, table, change.kind, change.id, change.expect)
+    # Of a new record the primary key tells as well, and without a look before.
+    old = None
+    if change.expect != ABSENT:
+        old = _expect(connection, table, change.kind, change.id, change.expect)
     before: Mapping[str, Value] = {} if old is None else old
     columns = {"version": version, "body": change.body, "fields": pack(new)}
     for field, column in table.columns.items():
@@ -39,10 +42,14 @@ def put(connection: sqlite3.Connection, table: Table, change: Put, version: int)
             columns[column] = _stored(new.get(field))
     if old is None:
         names = ("id", *columns)
-        connection.execute(
-            f"INSERT INTO {table.record} ({','.join(names)}) VALUES ({','.join('?' * len(names))})",
-            (key, *columns.values()),
-        )
+        try:
+            connection.execute(
+                f"INSERT INTO {table.record} ({','.join(names)})"
+                f" VALUES ({','.join('?' * len(names))})",
+                (key, *columns.values()),
+            )
+        except sqlite3.IntegrityError as error:
+            raise ConflictError(f"{change.kind.name} {change.id!r} is there already") from error
     else:
         if before.get("life") != new.get("life"):
             columns["touched"] = None
@@ -50,7 +57,8 @@ def put(connection: sqlite3.Connection, table: Table, change: Put, version: int)
             f"UPDATE {table.record} SET {','.join(f'{name} = ?' for name in columns)} WHERE id = ?",
             (*columns.values(), key),
         )
-    _hold(connection, table, key, _held(table, before), _held(table, new))
+    if before != new:
+        _hold(connection, table, key, _held(table, before), _held(table, new))
 
 
 def delete(connection: sqlite3.Connection, table: Table, change: Delete) -> None:

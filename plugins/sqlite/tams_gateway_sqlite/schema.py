@@ -9,7 +9,7 @@ in a column: a scalar with an index, of a set only whether it is there. What set
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -75,6 +75,33 @@ def unpack(packed: str) -> dict[str, Value]:
         name: frozenset(value) if isinstance(value, list) else value
         for name, value in plain.items()
     }
+
+
+class Fields(Mapping[str, Value]):
+    """The fields of a record, unpacked when somebody looks: a page of objects needs none."""
+
+    __slots__ = ("_packed", "_unpacked")
+
+    def __init__(self, packed: str) -> None:
+        self._packed = packed
+        self._unpacked: dict[str, Value] | None = None
+
+    def __getitem__(self, name: str) -> Value:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def _all(self) -> dict[str, Value]:
+        if self._unpacked is None:
+            self._unpacked = unpack(self._packed)
+        return self._unpacked
 
 
 class Table:
