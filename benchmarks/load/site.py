@@ -223,8 +223,11 @@ def flow(flow_id: str, label: str, tag: str = "none", source_id: str | None = No
 
 
 def segment(object_id: str, second: int) -> str:
-    """Return the JSON of a segment of one second."""
-    return f'{{"object_id":"{object_id}","timerange":"[{second}:0_{second + 1}:0)"}}'
+    """Return the JSON of a segment of one second, as a recorder of 25 frames a second tells it."""
+    return (
+        f'{{"object_id":"{object_id}","timerange":"[{second}:0_{second + 1}:0)",'
+        '"last_duration":"0:40000000","sample_offset":0,"sample_count":25,"key_frame_count":1}'
+    )
 
 
 def _target(url: str) -> Target:
