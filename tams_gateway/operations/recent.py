@@ -9,6 +9,9 @@ PERIOD_NS: Final = 30 * 10**9
 _MOST: Final = 65_536
 """How many values are kept; with the bytes that they were made of they are about 1 KiB each."""
 
+_MOST_WAYS: Final = 64
+"""In how many ways: clients choose the filters and the name of the host."""
+
 
 class Recent:
     """The endings of segments' documents (their URLs), by what they were made of.
@@ -28,7 +31,9 @@ class Recent:
         The caller adds to it. `now_ns` is the time, in nanoseconds since 1970.
         """
         period = now_ns // PERIOD_NS
-        if period != self._period or sum(len(made) + 1 for made in self._ways.values()) > _MOST:
+        # A list, since other threads add ways meanwhile.
+        known = list(self._ways.values())
+        if period != self._period or len(known) > _MOST_WAYS or sum(map(len, known)) > _MOST:
             # A new dict, since other threads may still add to the old one.
             self._period, self._ways = period, {}
         return self._ways.setdefault(way, {})
