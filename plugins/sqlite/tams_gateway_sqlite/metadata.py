@@ -25,6 +25,7 @@ from tams_gateway.storage.changes import (
 )
 from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.expectations import in_order
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
@@ -32,9 +33,6 @@ from tams_gateway_sqlite import connections, content, find, outbox, records, seg
 from tams_gateway_sqlite.commits import Commits, Work
 from tams_gateway_sqlite.connections import Connections, border, make_directories
 from tams_gateway_sqlite.schema import Table, decode
-
-_ORDER = (ExpectTouched, Put, Delete, Expect, DropSegments, AddSegments, Emit, Forget)
-"""Conflicts come before overlaps, and records before the segments that touch them."""
 
 
 class SqliteMetadata:
@@ -109,7 +107,7 @@ class SqliteMetadata:
         for change in changes:
             if isinstance(change, Forget):
                 self._sequence(change.until)
-        ordered = sorted(changes, key=lambda change: _ORDER.index(type(change)))
+        ordered = in_order(changes)
         self._run(lambda connection: _write(connection, tables, ordered))
 
     def snapshot(self) -> Content:
