@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.testing import wrong_metadata, wrong_objects
-from tests.testing.kit import run
+from tests.testing.kit import Outcome, run
 
 CAUGHT = {
     "LostUpdate": "compare and swap loses no step",
@@ -28,12 +28,17 @@ CAUGHT = {
 }
 """The clause that is meant for each metadata store."""
 
+COPY = "a copy within the server is an object of its own"
+
 CAUGHT_OBJECTS = {
     "HalfWritten": "failing chunks leave nothing",
     "ReadableTooSoon": "what is still being written is not there",
     "ServesDeleted": "a version is deleted alone",
     "OneVersion": "the latest upload counts",
     "ShortRange": "any range is the slice of the bytes",
+    "CopiesByName": COPY,
+    "KeysAsPaths": "no key leads out of the place of the store",
+    "WritesInPlace": "a process that is killed at any step of a write leaves all or nothing",
 }
 """The clause that is meant for each object store."""
 
@@ -46,13 +51,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: wrong\nVersion: 1.0\n")
     names = [f"{name} = {wrong_metadata.__name__}:{name}" for name in CAUGHT]
-    names += [f"{name} = {wrong_objects.__name__}:{name}" for name in CAUGHT_OBJECTS]
+    objects = ("Copying", *CAUGHT_OBJECTS)
+    names += [f"{name} = {wrong_objects.__name__}:{name}" for name in objects]
     (metadata / "entry_points.txt").write_text("\n".join(["[tams_gateway]", *names]))
     return folder
 
 
+def prove(clause: str, installed: Path, folder: Path, *chosen: str) -> Outcome:
+    return run(folder, *chosen, "-k", f"test_{clause.replace(' ', '_')}", path=installed)
+
+
 def assert_caught(clause: str, installed: Path, folder: Path, *chosen: str) -> None:
-    found = run(folder, *chosen, "-k", f"test_{clause.replace(' ', '_')}", path=installed)
+    found = prove(clause, installed, folder, *chosen)
 
     assert 1 == found.status, found.text
     assert any(failed.startswith(clause) for failed in found.clauses("FAILED")), found.text
@@ -75,3 +85,11 @@ def test_a_wrong_object_store_is_caught_by_the_clause_meant_for_it(
     name: str, installed: Path, tmp_path: Path
 ) -> None:
     assert_caught(CAUGHT_OBJECTS[name], installed, tmp_path, "--tams-objects", name)
+
+
+def test_a_store_that_copies_as_it_promises_is_proven(installed: Path, tmp_path: Path) -> None:
+    """Else a clause that no store meets could be one that no store can meet."""
+    found = prove(COPY, installed, tmp_path, "--tams-objects", "Copying")
+
+    assert 0 == found.status, found.text
+    assert "1 clauses proven, 0 failed, 0 skipped" in found.text
