@@ -4,6 +4,7 @@ import errno
 import os
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ class Connections:
         for _ in range(READERS):
             self._readers.put(None)
         self.turns = Turns(path)
+        self.pages = threading.Lock()
+        """To be held while a page is fetched. The module gives up the GIL at each row: two threads
+        that fetch hand it to each other a hundred times, and both take twice as long."""
 
     def prepare(self) -> Path | None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn.

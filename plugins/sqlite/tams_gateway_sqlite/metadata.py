@@ -4,7 +4,7 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -60,7 +60,7 @@ class SqliteMetadata:
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
         table = self._table(kind)
-        with self._reading() as connection:
+        with self._fetching(len(ids)) as connection:
             return records.get(connection, table, ids)
 
     def find(self, query: Query) -> Page[Record]:
@@ -71,7 +71,7 @@ class SqliteMetadata:
 
     def segments(self, query: SegmentQuery) -> Page[Segment]:
         """Return a page of segments."""
-        with self._reading() as connection:
+        with self._fetching(query.limit) as connection:
             return segments.page(connection, query)
 
     def extent(
@@ -139,6 +139,12 @@ class SqliteMetadata:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with border(self._path), self._connections.reader() as connection:
+            yield connection
+
+    @contextmanager
+    def _fetching(self, rows: int) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for so many rows, which all are found by an index."""
+        with self._connections.pages if rows > 1 else nullcontext(), self._reading() as connection:
             yield connection
 
     def _run(self, work: Work) -> None:
