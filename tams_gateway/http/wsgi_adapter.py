@@ -91,6 +91,9 @@ class WsgiApp:
             except Refusal as refusal:
                 route = reception.refusing(route, refusal)
         response = self._pipeline(route, received)
+        # Not behind 400: that body could not be read.
+        if route.streams and response.status > 400:
+            _discard(environ["wsgi.input"], request)
         fill(resp, response)
         resp.stream = response.stream
 

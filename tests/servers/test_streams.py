@@ -111,6 +111,18 @@ def test_a_chunked_upload_is_stored_where_a_cut_one_can_be_told(
             assert b'"whole"' == serve.request("GET", _get_url(serve)).body
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_who_sends_a_refused_upload_reads_why(tmp_path: Path, server: str) -> None:
+    """The rest of it is taken in, since a sender whose connection ends learns nothing."""
+    with serving(tmp_path, "--server", server) as serve:
+        for _ in range(3):
+            announced = serve.request("PUT", "/media/main/none.ts", CHUNK * 12, JSON)
+            assert (404, "not_found") == (announced.status, json.loads(announced.body)["type"])
+            if server != "granian":  # It takes no chunked one at all.
+                chunked = serve.request("PUT", "/media/main/none.ts", iter([CHUNK] * 12), JSON)
+                assert 404 == chunked.status
+
+
 def _allocate(serve: Serve) -> str:
     assert 201 == put_json(serve, FLOW, flow()).status
     body = json.dumps({"object_ids": ["large"], "content_type": "application/json"}).encode()
