@@ -3,23 +3,30 @@
 import functools
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, TypeVar
 
 import structlog
 
+from tams_gateway.auth.access import Policy
 from tams_gateway.auth.chain import Chain
+from tams_gateway.auth.journal import AuthEntry
+from tams_gateway.auth.principal import Principal
 from tams_gateway.config_file import ConfigError
 from tams_gateway.domain.health import Health
-from tams_gateway.events.sink import EventSink
+from tams_gateway.events.event import Event
+from tams_gateway.events.rendering import Render, Shape
+from tams_gateway.events.sink import DeliversWebhooks, EventSink
 from tams_gateway.jobs.runner import Runner
-from tams_gateway.operations import keys, known_backends
+from tams_gateway.operations import auth_log, keys, known_backends, payloads
 from tams_gateway.operations.gateway import Backend, Gateway, Service
-from tams_gateway.plugin.provider import Context
+from tams_gateway.plugin.commands import Bench
+from tams_gateway.plugin.provider import Context, render_nothing
 from tams_gateway.selection import Selected, Selection, select
 from tams_gateway.settings import ObjectsSection, Settings
 from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.key_ring import KeyRing
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
@@ -45,7 +52,7 @@ class Assembly:
     """
 
     def __init__(self, settings: Settings, selection: Selection, closing: ExitStack) -> None:
-        opener = _Opener(settings, closing)
+        opener = _Opener(settings, closing, self._render)
         metadata = opener.open(selection.metadata, selection.metadata.plugin)
         opener.metadata = metadata
         backends = [
@@ -67,6 +74,8 @@ class Assembly:
             service=Service(settings.service.name, settings.service.description),
             now_ns=time.time_ns,
             listening=bool(self.sinks),
+            webhooks=_webhooks(self.sinks),
+            policy=Policy(settings.access),
             wake=self._wake,
         )
         self._runner = Runner(self.gateway, self.sinks)
@@ -85,6 +94,9 @@ class Assembly:
     def _wake(self) -> None:
         self._runner.wake()
 
+    def _render(self, event: Event, shape: Shape, principal: Principal) -> bytes | None:
+        return payloads.render(self.gateway, event, shape, principal)
+
     def close(self) -> None:
         """Close all that was opened, the last first; the metadata store goes at the end."""
         self._closing.close()
@@ -100,26 +112,36 @@ def assemble(settings: Settings) -> Assembly:
         return Assembly(settings, selection, closing)
 
 
+@contextmanager
+def bench(settings: Settings, plugin: str) -> Iterator[Bench]:
+    """Open the metadata store alone, for a command of that plugin. Raises `ConfigError`."""
+    selection = select(settings)
+    if not selection.metadata.provider.shared:
+        name = selection.metadata.plugin
+        raise ConfigError(f"metadata: plugin {name!r} keeps its data in one process")
+    with ExitStack() as closing:
+        opener = _Opener(settings, closing)
+        opener.metadata = opener.open(selection.metadata, selection.metadata.plugin)
+        options = [one.options for one in selection if one.plugin == plugin]
+        yield Bench(opener.context(plugin, plugin), options)
+
+
 class _Opener:
     """Opens plugins in turn, each with its context, and notes how to close them."""
 
-    def __init__(self, settings: Settings, closing: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, closing: ExitStack, render: Render = render_nothing
+    ) -> None:
         self.metadata: MetadataStore | None = None
         self.opened: dict[str, Opened] = {}
         self._source = settings.source
         self._url_lifetime = settings.limits.url_lifetime
         self._closing = closing
+        self._render = render
 
     def open(self, selected: Selected[T], name: str) -> T:
         """Open a plugin; `name` is what its context calls it. Raises `ConfigError`."""
-        context = Context(
-            name=name,
-            log=structlog.get_logger("tams_gateway.plugin").bind(plugin=selected.plugin),
-            now=time.time,
-            url_lifetime=self._url_lifetime,
-            key=functools.cache(functools.partial(_key, self.metadata)),
-            metadata=self.metadata,
-        )
+        context = self.context(name, selected.plugin)
         try:
             opened = selected.provider.open(selected.options, context)
         except (StoreError, OSError, ValueError, ImportError) as error:
@@ -129,11 +151,39 @@ class _Opener:
         self.opened[selected.key] = opened
         return opened
 
+    def context(self, name: str, plugin: str) -> Context:
+        """Return the context of a plugin."""
+        return Context(
+            name=name,
+            log=structlog.get_logger("tams_gateway.plugin").bind(plugin=plugin),
+            now=time.time,
+            url_lifetime=self._url_lifetime,
+            keys=functools.cache(functools.partial(_ring, self.metadata)),
+            metadata=self.metadata,
+            note=functools.partial(_note, self.metadata),
+            render=self._render,
+        )
 
-def _key(metadata: MetadataStore | None, name: str) -> bytes:
+
+def _ring(metadata: MetadataStore | None, name: str) -> KeyRing:
     if metadata is None:
         raise RuntimeError("a metadata store gets no keys: they are kept in it")
-    return keys.named(metadata, name)
+    return keys.ring(metadata, time.time_ns, name)
+
+
+def _note(metadata: MetadataStore | None, entry: AuthEntry) -> None:
+    if metadata is None:
+        raise RuntimeError("a metadata store notes nothing: the log is kept in it")
+    auth_log.note(metadata, time.time_ns, entry)
+
+
+def _webhooks(sinks: Mapping[str, EventSink]) -> DeliversWebhooks | None:
+    """Return the sink that delivers webhooks. Raises `ConfigError` for a second one."""
+    found = [(name, sink) for name, sink in sinks.items() if isinstance(sink, DeliversWebhooks)]
+    if len(found) > 1:
+        names = " and ".join(name for name, _ in found)
+        raise ConfigError(f"events: {names} would both deliver every webhook: leave out one")
+    return found[0][1] if found else None
 
 
 def _names(sinks: Sequence[Selected[EventSink]]) -> list[str]:

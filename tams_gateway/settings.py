@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tams_gateway import config_file
+from tams_gateway.auth.access import AccessSettings
 from tams_gateway.config_file import Override, Table
 from tams_gateway.domain.identifiers import is_uuid
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, check_template
@@ -128,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True):
     service: ServiceSettings
     serve: ServeSettings
     limits: Limits
+    access: AccessSettings
     metadata: PluginSection
     objects: tuple[ObjectsSection, ...]
     auth: tuple[PluginSection, ...]
@@ -165,6 +167,7 @@ class _Reader:
             service=convert(self._table("service"), ServiceSettings, self._source, "service"),
             serve=convert(self._table("serve"), ServeSettings, self._source, "serve"),
             limits=self._limits(),
+            access=convert(self._table("access"), AccessSettings, self._source, "access"),
             metadata=self._plugin(self._document["metadata"], "metadata"),
             objects=self._backends(),
             auth=self._plugins("auth"),

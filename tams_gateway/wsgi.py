@@ -12,7 +12,7 @@ from tams_gateway import log
 from tams_gateway.assembly import assemble
 from tams_gateway.http import health
 from tams_gateway.http.pipeline import Pipeline
-from tams_gateway.http.routes import ROUTES
+from tams_gateway.http.routes import with_plugins
 from tams_gateway.http.table import complete
 from tams_gateway.http.wsgi_adapter import WsgiApp
 from tams_gateway.settings import Settings, load
@@ -28,7 +28,7 @@ def create(settings: Settings | None = None) -> WsgiApp:
     """
     assembly = assemble(settings or load(None, os.environ))
     pipeline = Pipeline(assembly.gateway, assembly.chain, assembly.settings.service)
-    table = complete((*ROUTES, *health.routes()))
+    table = complete((*with_plugins(assembly.opened.values()), *health.routes()))
     made = WsgiApp(pipeline, table, close=assembly.close)
     assembly.start()
     return made

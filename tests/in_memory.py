@@ -9,6 +9,7 @@ from tams_gateway_memory.objects import MemoryObjects
 from tams_gateway.domain.timerange import SECOND
 from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
 from tams_gateway.storage.media_urls import MediaUrls
+from tams_gateway.testing.samples import KEYS
 
 MAIN = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
@@ -69,5 +70,5 @@ def gateway_in_memory(metadata: MemoryMetadata, clock: Clock, limits: Limits = L
 
 
 def _backend(id_: str, name: str, default: bool) -> Backend:
-    store = MemoryObjects(MediaUrls(name, b"k" * 32, 3600, lambda: 0.0))
+    store = MemoryObjects(MediaUrls(name, KEYS, 3600, lambda: 0.0))
     return Backend(id_, name, name, default, {}, store, {"id": id_}, {})

@@ -243,13 +243,13 @@ def test_several_workers_are_refused_on_data_of_one_process(world: World, settin
 
 
 def test_a_named_key_is_made_once_and_found_again(assembly: Assembly, world: World) -> None:
-    key = world.opened[1].context.key("media")
-    assert len(key) == 32
-    assert world.opened[2].context.key("media") == key
-    assert world.opened[2].context.key("pages") != key
-    assert keys.named(assembly.gateway.metadata, "media") == key
+    key = world.opened[1].context.keys("media").newest
+    assert len(key.secret) == 32
+    assert world.opened[2].context.keys("media").newest == key
+    assert world.opened[2].context.keys("pages").newest != key
+    assert set(keys.rings(assembly.gateway.metadata)) == {"media", "pages"}
 
 
 def test_the_metadata_store_itself_gets_no_keys(assembly: Assembly, world: World) -> None:
     with pytest.raises(RuntimeError):
-        world.opened[0].context.key("media")
+        world.opened[0].context.keys("media")

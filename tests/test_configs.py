@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tams_gateway.assembly import assemble
+from tams_gateway.auth.access import AccessSettings
 from tams_gateway.cli.plugins import options
 from tams_gateway.operations.gateway import Limits
 from tams_gateway.plugin.loader import load as load_plugin
@@ -56,6 +57,7 @@ def test_the_readme_lists_every_config() -> None:
         ("[serve]", ServeSettings),
         ("[objects.NAME]", ObjectsSettings),
         ("[limits]", Limits),
+        ("[access]", AccessSettings),
     ],
 )
 def test_the_readme_lists_every_key_with_its_type_and_default(

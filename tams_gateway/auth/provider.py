@@ -17,6 +17,8 @@ class Credentials(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     peer: str
     """The address of the client, behind trusted proxies; `""` where it has none (a Unix socket)."""
+    request_id: str = ""
+    """The id of the request, for the log of logins."""
 
 
 class DeniedError(Exception):

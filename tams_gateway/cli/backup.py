@@ -7,8 +7,8 @@ import click
 
 from tams_gateway.backup.folder import Folder
 from tams_gateway.backup.making import make
-from tams_gateway.cli.options import config_option
 from tams_gateway.cli.stores import opened, track
+from tams_gateway.plugin.commands import config_option
 
 
 @click.command()

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from tams_gateway.assembly import Assembly, assemble
-from tams_gateway.cli.options import config_option
 from tams_gateway.cli.preflight import check_host, check_server
 from tams_gateway.operations import known_backends
+from tams_gateway.plugin.commands import config_option
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 

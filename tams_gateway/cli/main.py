@@ -1,13 +1,16 @@
 """The command `tams-gateway`: its own commands, and those of the installed plugins."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from tams_gateway import API_VERSION, __version__
 from tams_gateway.config_file import ConfigError
 from tams_gateway.plugin import loader
+from tams_gateway.plugin.commands import Bench
 
 _OWN = ("serve", "check", "plugins", "backup", "restore", "verify")
 """Each is the command of that name in the module of that name."""
@@ -48,5 +51,13 @@ def _of_plugins() -> Iterator[click.Command]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message=f"%(prog)s %(version)s, TAMS API {API_VERSION}")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Serve the Time-addressable Media Store API."""
+    context.obj = _open_bench
+
+
+def _open_bench(path: Path | None, plugin: str) -> AbstractContextManager[Bench]:
+    from tams_gateway.cli.stores import bench
+
+    return bench(path, plugin)

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from tams_gateway.cli.options import config_option
 from tams_gateway.plugin import loader
+from tams_gateway.plugin.commands import config_option
 from tams_gateway.sections import expected
 from tams_gateway.settings import ObjectsSection, PluginSection, Settings, load
 

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import click
 
-from tams_gateway.cli.options import config_option
 from tams_gateway.cli.preflight import check_host, check_server
 from tams_gateway.config_file import ConfigError
+from tams_gateway.plugin.commands import config_option
 from tams_gateway.selection import Selected, Selection, select
 from tams_gateway.settings import Settings, load
 

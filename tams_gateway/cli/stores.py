@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from tams_gateway.assembly import assemble
+from tams_gateway import assembly
 from tams_gateway.backup.folder import BackupError
 from tams_gateway.config_file import ConfigError
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.plugin.commands import Bench
 from tams_gateway.selection import Selected, select
 from tams_gateway.settings import load
 from tams_gateway.storage.errors import StoreError
@@ -32,8 +33,15 @@ def opened(path: Path | None) -> Iterator[Gateway]:
     for one in stores:
         if not one.provider.shared:
             raise ConfigError(f"{one.key}: plugin {one.plugin!r} keeps its data in one process")
-    with closing(assemble(settings)) as assembly, failures():
-        yield assembly.gateway
+    with closing(assembly.assemble(settings)) as made, failures():
+        yield made.gateway
+
+
+@contextmanager
+def bench(path: Path | None, plugin: str) -> Iterator[Bench]:
+    """Open the metadata store for a command of a plugin; what it raises ends the command."""
+    with assembly.bench(load(path, os.environ), plugin) as made, failures():
+        yield made
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from tams_gateway.backup.checking import faults_of
 from tams_gateway.backup.folder import Folder
 from tams_gateway.backup.verifying import Pace, Report
 from tams_gateway.backup.verifying import verify as verified
-from tams_gateway.cli.options import config_option
 from tams_gateway.cli.stores import failures, opened, track
+from tams_gateway.plugin.commands import config_option
 
 
 @click.command()

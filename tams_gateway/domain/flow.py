@@ -10,7 +10,7 @@ from tams_gateway.domain import technical
 from tams_gateway.domain.body import Body, Label, LooseMime, Natural, TimerangeText
 from tams_gateway.domain.errors import Invalid, ReadOnly
 from tams_gateway.domain.identifiers import Uuid
-from tams_gateway.domain.tags import Tags, tag_fields
+from tams_gateway.domain.tags import Tags, auth_classes, tag_fields
 from tams_gateway.domain.technical import ContainerMapping, Technical
 
 Status: TypeAlias = Literal[
@@ -117,6 +117,7 @@ class Flow(_Common, kw_only=True, frozen=True):
             "init_segments": essence.init_segments is True,
             "collected_by": frozenset(self.collectors) if self.collectors else UNSET,
             "collects": frozenset(self.members) if self.members else UNSET,
+            "auth_classes": auth_classes(self.tags),
         }
         found = {name: value for name, value in values.items() if not isinstance(value, UnsetType)}
         if not isinstance(self.tags, UnsetType):

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tams_gateway.domain.tags import Tags, tag_fields
+from tams_gateway.domain.tags import Tags, auth_classes, tag_fields
 
 
 class SourceItem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,7 +42,10 @@ class Source(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     def fields(self) -> dict[str, int | bool | str | frozenset[str]]:
         """Return the fields by which the source is found, but its times and count of flows."""
-        fields: dict[str, int | bool | str | frozenset[str]] = {"format": self.format}
+        fields: dict[str, int | bool | str | frozenset[str]] = {
+            "format": self.format,
+            "auth_classes": auth_classes(self.tags),
+        }
         if not isinstance(self.label, UnsetType):
             fields["label"] = self.label
         if self.collectors:

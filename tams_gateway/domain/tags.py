@@ -1,10 +1,15 @@
 """Tags: free names, a string or a list of strings as the value (R-FPR-01)."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from msgspec import UnsetType
 
 TagValue: TypeAlias = str | list[str]
 Tags: TypeAlias = dict[str, TagValue]
+
+UNCLASSIFIED: Final = ""
+"""The class of what has none."""
 
 
 def tag_fields(tags: Mapping[str, TagValue]) -> dict[str, frozenset[str]]:
@@ -13,3 +18,10 @@ def tag_fields(tags: Mapping[str, TagValue]) -> dict[str, frozenset[str]]:
         f"tag.{name}": frozenset([value] if isinstance(value, str) else value)
         for name, value in tags.items()
     }
+
+
+def auth_classes(tags: Mapping[str, TagValue] | UnsetType) -> frozenset[str]:
+    """Return the classes of a resource by its tags, `UNCLASSIFIED` for none (R-AUTH-09)."""
+    value = () if isinstance(tags, UnsetType) else tags.get("auth_classes", ())
+    named = frozenset([value] if isinstance(value, str) else value) - {UNCLASSIFIED}
+    return named or frozenset([UNCLASSIFIED])

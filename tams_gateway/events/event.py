@@ -23,7 +23,8 @@ class Event(msgspec.Struct, frozen=True):
     `at_ns` is its time in nanoseconds since 1970, `body` the JSON of its `event` member.
     `fields` holds, as they were at that moment, what filters and visibility need when the
     resource is long gone: `flow_id` and `source_id` (texts), `flow_collected_by`,
-    `source_collected_by` and `auth_classes` (sets of texts), each only where it applies.
+    `source_collected_by` and `auth_classes` (sets of texts), each only where it applies; what has
+    no class holds `UNCLASSIFIED`.
     Segments in `flows/segments_added` are without their URLs: a sink adds those.
     """
 

@@ -107,6 +107,7 @@ class Pipeline:
         if route.open or route.admits(self._gateway, request) or self._open:
             return
         request.principal = self._chain.authenticate(_credentials(request))
+        request.access = self._gateway.policy.access(request.principal)
         policy.check(request.principal, route.scopes)
 
     def _operate(self, route: Route, request: Request) -> Response:
@@ -221,4 +222,6 @@ def _credentials(request: Request) -> Credentials:
     token = None
     if "access_token=" in request.query:
         token = parse_qs(request.query).get("access_token", [None])[-1]
-    return Credentials(request.headers.get("authorization"), token, request.headers, request.peer)
+    return Credentials(
+        request.headers.get("authorization"), token, request.headers, request.peer, request.id
+    )

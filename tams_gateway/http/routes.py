@@ -1,6 +1,7 @@
 """The one table of routes: method and template, the operation, the scopes that it needs."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -24,6 +25,7 @@ from tams_gateway.operations import (
 )
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
+from tams_gateway.plugin.routes import PluginRoute, SupportsRoutes
 
 Operation: TypeAlias = Callable[[Gateway, Request], Response]
 
@@ -125,3 +127,31 @@ ROUTES: tuple[Route, ...] = (
         admits=media.signed,
     ),
 )
+
+
+def with_plugins(opened: Iterable[object]) -> list[Route]:
+    """Return all routes of the API, and those of what plugins opened.
+
+    Raises ValueError for a plugin's route on a path of the API.
+    """
+    paths = {_shape(route.template) for route in ROUTES}
+    found = list(ROUTES)
+    for one in opened:
+        if isinstance(one, SupportsRoutes):
+            for route in one.routes():
+                if _shape(route.template) in paths:
+                    raise ValueError(f"a plugin would replace {route.template}")
+                found.append(_plugin_route(route))
+    return found
+
+
+def _shape(template: str) -> str:
+    """Return the template without the names of its parameters."""
+    return re.sub(r"{[^}]*}", "{}", template)
+
+
+def _plugin_route(route: PluginRoute) -> Route:
+    def respond(_gateway: Gateway, request: Request) -> Response:
+        return route.respond(request)
+
+    return Route(route.method, route.template, respond, route.scopes, route.open)

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import UnsetType
 
 from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.source import Source
-from tams_gateway.domain.tags import Tags
+from tams_gateway.domain.tags import auth_classes
 from tams_gateway.events.event import Event, EventType
 
 
@@ -20,7 +19,7 @@ def flow_event(
         "source_id": flow.source_id,
         "flow_collected_by": frozenset(flow.collectors),
         "source_collected_by": frozenset(source_collectors),
-        **_classes(flow.tags),
+        "auth_classes": auth_classes(flow.tags),
     }
     return Event(type_, at_ns, msgspec.json.encode(body), fields)
 
@@ -30,13 +29,6 @@ def source_event(type_: EventType, at_ns: int, body: object, source: Source) -> 
     fields: dict[str, str | frozenset[str]] = {
         "source_id": source.id,
         "source_collected_by": frozenset(source.collectors),
-        **_classes(source.tags),
+        "auth_classes": auth_classes(source.tags),
     }
     return Event(type_, at_ns, msgspec.json.encode(body), fields)
-
-
-def _classes(tags: Tags | UnsetType) -> dict[str, frozenset[str]]:
-    if isinstance(tags, UnsetType) or "auth_classes" not in tags:
-        return {}
-    value = tags["auth_classes"]
-    return {"auth_classes": frozenset([value] if isinstance(value, str) else value)}

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from tams_gateway.auth.access import OPEN, Policy
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
+from tams_gateway.events.sink import DeliversWebhooks
 from tams_gateway.operations.recent import Recent
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
@@ -28,6 +30,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_object_timeout: int = 3600
     min_presigned_url_timeout: int = 3600
     deletion_request_lifetime: int = 7 * 24 * 3600
+    event_lifetime: int = 7 * 24 * 3600
+    """How long events are kept after they were made, whether or not somebody heard them."""
+    auth_log_lifetime: int = 90 * 24 * 3600
+    """How long the log of logins and the audit trail are kept."""
     require_upload: bool = False
     """Refuse segments whose bytes are not there yet."""
 
@@ -81,6 +87,10 @@ class Gateway(msgspec.Struct, frozen=True):
     """The wall clock, in nanoseconds since 1970."""
     listening: bool = False
     """Whether a sink is configured; without one no events are written."""
+    webhooks: DeliversWebhooks | None = None
+    """The sink that delivers webhooks; without one the API has none (R-WHK-01)."""
+    policy: Policy = OPEN
+    """What access each principal has."""
     wake: Callable[[], None] = lambda: None
     """Tell the job runner that there is work."""
     recent: Recent = msgspec.field(default_factory=Recent)

@@ -1,32 +1,103 @@
-"""Named secret keys, made at the first start and shared by every process on the store."""
+"""Named rings of secret keys, made at the first start and shared by every process on the store."""
 
 import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Final
 
 import msgspec
 
+from tams_gateway.domain.datetimes import date_time
+from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.operations.kinds import KEY
 from tams_gateway.storage.changes import ABSENT, Put
 from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.key_ring import Key, KeyRing
 from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.storage.query import After, Query
+from tams_gateway.storage.records import Record
+
+_SIZE: Final = 32
 
 
-class _Key(msgspec.Struct, frozen=True):
-    key: bytes
+class StoredKey(msgspec.Struct, frozen=True):
+    """A key of a ring as it is kept, with when it was made."""
+
+    id: str
+    secret: bytes
+    created: str
 
 
-_decoder = msgspec.json.Decoder(_Key)
+class _Ring(msgspec.Struct, frozen=True):
+    keys: tuple[StoredKey, ...]
 
 
-def named(metadata: MetadataStore, name: str) -> bytes:
-    """Return the 32 secret bytes of that name; processes that race to make them agree.
+_decoder = msgspec.json.Decoder(_Ring)
 
-    Raises `StoreError` if the store fails.
+
+def ring(metadata: MetadataStore, now_ns: Callable[[], int], name: str) -> KeyRing:
+    """Return the ring of that name; its first key is made when somebody asks for one."""
+    return KeyRing(partial(_keys, metadata, now_ns, name))
+
+
+def rings(metadata: MetadataStore) -> dict[str, Sequence[StoredKey]]:
+    """Return all rings that were ever asked for, by name. Raises `StoreError`."""
+    found: dict[str, Sequence[StoredKey]] = {}
+    query = Query(KEY)
+    while True:
+        page = metadata.find(query)
+        found.update((record.id, _decoder.decode(record.body).keys) for record in page.items)
+        if not page.more:
+            return found
+        query = msgspec.structs.replace(query, after=After(None, page.items[-1].id))
+
+
+def rotate(metadata: MetadataStore, name: str, now_ns: int) -> StoredKey:
+    """Put a new key in front of a ring; the older ones go on verifying. Raises `NotFound`."""
+    record = _existing(metadata, name)
+    made = _made(now_ns)
+    _write(metadata, record, (made, *_decoder.decode(record.body).keys))
+    return made
+
+
+def remove(metadata: MetadataStore, name: str, key_id: str) -> None:
+    """Take a key out of a ring: what it signed holds no more.
+
+    Raises `NotFound`, and `Invalid` for the newest one, which signs.
     """
+    record = _existing(metadata, name)
+    keys = _decoder.decode(record.body).keys
+    if key_id == keys[0].id:
+        raise Invalid(f"key {key_id} of {name} is the one that signs: rotate the ring first")
+    left = tuple(key for key in keys if key.id != key_id)
+    if left == keys:
+        raise NotFound(f"no key {key_id} of {name}")
+    _write(metadata, record, left)
+
+
+def _keys(metadata: MetadataStore, now_ns: Callable[[], int], name: str) -> Sequence[Key]:
+    """Return the keys; processes that race to make the first one agree. Raises `StoreError`."""
     stored = metadata.get(KEY, [name])
     if name not in stored:
-        body = msgspec.json.encode(_Key(secrets.token_bytes(32)))
+        body = msgspec.json.encode(_Ring((_made(now_ns()),)))
         with suppress(ConflictError):  # Another process was faster: its key is the one.
             metadata.apply([Put(KEY, name, body, expect=ABSENT)])
         stored = metadata.get(KEY, [name])
-    return _decoder.decode(stored[name].body).key
+    return [Key(one.id, one.secret) for one in _decoder.decode(stored[name].body).keys]
+
+
+def _made(now_ns: int) -> StoredKey:
+    return StoredKey(secrets.token_hex(4), secrets.token_bytes(_SIZE), date_time(now_ns))
+
+
+def _existing(metadata: MetadataStore, name: str) -> Record:
+    record = metadata.get(KEY, [name]).get(name)
+    if record is None:
+        raise NotFound(f"no keys {name}")
+    return record
+
+
+def _write(metadata: MetadataStore, record: Record, keys: tuple[StoredKey, ...]) -> None:
+    body = msgspec.json.encode(_Ring(keys))
+    metadata.apply([Put(KEY, record.id, body, expect=record.version)])

@@ -32,11 +32,13 @@ SOURCE = Kind(
         "label": TEXT,
         "format": TEXT,
         "collected_by": SET,
+        "auth_classes": SET,
         "flows": INT,
     },
     tags=True,
 )
-"""`flows` counts the flows of the source; times are nanoseconds since 1970."""
+"""`flows` counts the flows of the source; times are nanoseconds since 1970. `auth_classes` is never
+unset: what has none holds `UNCLASSIFIED`."""
 
 FLOW = Kind(
     "flow",
@@ -54,12 +56,14 @@ FLOW = Kind(
         "init_segments": BOOL,
         "collected_by": SET,
         "collects": SET,
+        "auth_classes": SET,
         "life": INT,
     },
     tags=True,
     segments=True,
 )
-"""`collects` holds the members of the flow's collection; frame sizes are of video only."""
+"""`collects` holds the members of the flow's collection; frame sizes are of video only.
+`auth_classes` as those of a source."""
 
 OBJECT = Kind(
     "object",
@@ -82,4 +86,19 @@ DELETION_REQUEST = Kind(
 """`due` is when the runner takes it up: set until it is done. `life` is set while a flow of this
 id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970."""
 
-ALL = (SERVICE, KEY, LEASE, CURSOR, BACKEND, PROFILE, SOURCE, FLOW, OBJECT, DELETION_REQUEST)
+AUTH_LOG = Kind("auth_log", {"at": INT, "action": TEXT, "who": TEXT, "request_id": TEXT})
+"""Logins, failures and changes of credentials; `at` in nanoseconds since 1970."""
+
+ALL = (
+    SERVICE,
+    KEY,
+    LEASE,
+    CURSOR,
+    BACKEND,
+    PROFILE,
+    SOURCE,
+    FLOW,
+    OBJECT,
+    DELETION_REQUEST,
+    AUTH_LOG,
+)

@@ -5,13 +5,15 @@ from typing import Final
 
 import msgspec
 
+from tams_gateway.auth.access import EVERYTHING, Access
 from tams_gateway.auth.principal import ANYBODY, Principal
 
 JSON: Final = "application/json"
 
 
 class Request(msgspec.Struct, kw_only=True, gc=False):
-    """One request. The adapter and the reception fill it, the pipeline sets `id` and `principal`.
+    """One request. The adapter and the reception fill it, the pipeline sets `id`, `principal` and
+    `access`, which is what the principal may do with what has which classes.
 
     `path` holds the decoded path parameters, `query` the raw query string, `headers` the header
     with names in lower case. `base` is the URL under which the client reaches the API, without a
@@ -33,6 +35,7 @@ class Request(msgspec.Struct, kw_only=True, gc=False):
     length: int | None = None
     stream: Iterator[bytes] | None = None
     principal: Principal = ANYBODY
+    access: Access = EVERYTHING
 
 
 class Response(msgspec.Struct, kw_only=True):

@@ -21,8 +21,17 @@ from tams_gateway.plugin.provider import API, Provider
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
 
-OWN: Final = ("filesystem", "memory", "sqlite")
-"""The plugins of this repository, each in a folder of its name, to say what to install."""
+OWN: Final[Mapping[str, str]] = {
+    "basic": "auth",
+    "jwt": "auth",
+    "url_token": "auth",
+    "log": "events",
+    "webhook": "events",
+    "filesystem": "filesystem",
+    "memory": "memory",
+    "sqlite": "sqlite",
+}
+"""The plugins of this repository and the folder of each, to say what to install."""
 
 _OURS: Final = f"tams-gateway {__version__} has version {API}"
 
@@ -69,7 +78,7 @@ def load(name: str) -> "Plugin":
     if name not in found:
         hint = "name one of these, or install the package that has it"
         if name in OWN:
-            hint = f"in a checkout: {sys.executable} -m pip install ./plugins/{name}"
+            hint = f"in a checkout: {sys.executable} -m pip install ./plugins/{OWN[name]}"
         names = ", ".join(sorted(found)) or "none"
         raise PluginError(f"no plugin {name!r}; installed: {names}; {hint}")
     what = f"plugin {name!r} ({found[name]})"

@@ -7,6 +7,11 @@ from typing import Final, Generic, TypeVar
 import msgspec
 import structlog
 
+from tams_gateway.auth.journal import AuthEntry
+from tams_gateway.auth.principal import Principal
+from tams_gateway.events.event import Event
+from tams_gateway.events.rendering import Render, Shape
+from tams_gateway.storage.key_ring import KeyRing
 from tams_gateway.storage.metadata import MetadataStore
 
 T = TypeVar("T")
@@ -35,6 +40,10 @@ class Secret:
         return "Secret(...)"
 
 
+def render_nothing(_event: Event, _shape: Shape, _principal: Principal) -> None:
+    """Show nobody anything: what a context has that is no event sink's."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """What the gateway gives to a plugin that it opens; never the gateway itself."""
 
@@ -45,10 +54,15 @@ class Context(msgspec.Struct, frozen=True):
     """The wall clock, in seconds since 1970."""
     url_lifetime: int
     """How long presigned URLs must hold at least, in seconds (R-URL-10)."""
-    key: Callable[[str], bytes]
-    """Return 32 secret bytes by name, made at the first start and shared by all processes."""
+    keys: Callable[[str], KeyRing]
+    """Return a ring of secret keys by name, shared by all processes; its first key is made when it
+    is first needed, and `tams-gateway keys` rotates it."""
     metadata: MetadataStore | None = None
     """The metadata store, for all but metadata stores themselves."""
+    note: Callable[[AuthEntry], None] = lambda _: None
+    """Add an entry to the log of logins. Raises `StoreError`."""
+    render: Render = render_nothing
+    """Show an event to a receiver; for event sinks."""
 
 
 class Provider(msgspec.Struct, Generic[T], frozen=True):

@@ -10,21 +10,23 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from urllib.parse import quote
 
+from tams_gateway.storage.key_ring import Key, KeyRing
 from tams_gateway.storage.objects import Upload
 
 
 class MediaUrls:
     """Makes and verifies the URLs of one store, named by its section in the config.
 
-    `secret` is shared by every process. `lifetime` is how long URLs hold, in seconds; `now`
-    returns seconds since 1970.
+    `ring` is shared by every process: its newest key signs, any of them verifies. `lifetime` is how
+    long URLs hold, in seconds; `now` returns seconds since 1970.
     """
 
-    def __init__(self, store: str, secret: bytes, lifetime: int, now: Callable[[], float]) -> None:
+    def __init__(self, store: str, ring: KeyRing, lifetime: int, now: Callable[[], float]) -> None:
+        self._store = store
         self._root = f"/media/{store}/"
         self._lifetime = lifetime
         self._now = now
-        self._state = blake2b(f"{store}\n".encode(), key=secret, digest_size=16)
+        self._ring = ring
 
     def upload(self, key: str, content_type: str, *, presigned: bool) -> Upload:
         """Return how a client uploads to a key."""
@@ -36,7 +38,7 @@ class MediaUrls:
         if not presigned:
             return [root + key for key in keys]
         expires = str(int(self._now()) + self._lifetime)
-        state = self._state.copy()
+        state = self._state(self._ring.newest)
         state.update(f"GET\n{expires}\n\n".encode())
         copy = state.copy
         query = f"?expires={expires}&signature="
@@ -45,7 +47,7 @@ class MediaUrls:
     def put(self, key: str, content_type: str) -> str:
         """Return a presigned URL that uploads to a key with this content type."""
         expires = str(int(self._now()) + self._lifetime)
-        signature = self._sign(f"PUT\n{expires}\n{content_type}\n", key)
+        signature = self._sign(self._ring.newest, f"PUT\n{expires}\n{content_type}\n", key)
         return (
             f"{self._root}{key}?expires={expires}"
             f"&content-type={_quoted(content_type)}&signature={signature}"
@@ -60,10 +62,17 @@ class MediaUrls:
         if not expires.isascii() or not expires.isdigit() or int(expires[:15]) < self._now():
             return False
         head = f"PUT\n{expires}\n{content_type}\n" if method == "PUT" else f"GET\n{expires}\n\n"
-        return hmac.compare_digest(self._sign(head, key).encode(), signature.encode())
+        given = signature.encode()
+        return any(
+            hmac.compare_digest(self._sign(one, head, key).encode(), given)
+            for one in self._ring.keys
+        )
 
-    def _sign(self, head: str, key: str) -> str:
-        state = self._state.copy()
+    def _state(self, key: Key) -> blake2b:
+        return blake2b(f"{self._store}\n".encode(), key=key.secret, digest_size=16)
+
+    def _sign(self, by: Key, head: str, key: str) -> str:
+        state = self._state(by)
         state.update(head.encode())
         return _signed(state, key)
 

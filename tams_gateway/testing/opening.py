@@ -13,10 +13,16 @@ from tams_gateway.config_file import Override
 from tams_gateway.plugin.loader import Plugin, load
 from tams_gateway.plugin.provider import Context, Provider
 from tams_gateway.sections import convert
+from tams_gateway.storage.key_ring import Key, KeyRing
 
 T = TypeVar("T")
 
 _URL_LIFETIME: Final = 3600
+
+
+def _keys(name: str) -> KeyRing:
+    """Return a ring of one key, the same in every process."""
+    return KeyRing(lambda: [Key("kit", hashlib.sha256(name.encode()).digest())])
 
 
 class Opener(msgspec.Struct, Generic[T], frozen=True):
@@ -37,7 +43,7 @@ class Opener(msgspec.Struct, Generic[T], frozen=True):
             log=structlog.get_logger("tams_gateway.plugin").bind(plugin=self.plugin),
             now=time.time,
             url_lifetime=_URL_LIFETIME,
-            key=lambda name: hashlib.sha256(name.encode()).digest(),
+            keys=_keys,
         )
         return self.provider().open(self.settings(), context)
 

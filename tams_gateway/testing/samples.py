@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Final
 
+from tams_gateway.storage.key_ring import Key, KeyRing
+
 Document = dict[str, Any]
 
 UNKNOWN: Final = "00000000-0000-4000-8000-000000000000"
@@ -21,6 +23,9 @@ MALFORMED: Final = (
     "00000000-0000-0000-0000-000000000000",
 )
 """What a lenient reader of UUIDs takes for one; R-GEN-04 does not."""
+
+KEYS: Final = KeyRing(lambda: [Key("kit", b"k" * 32)])
+"""A ring of one key, the same in every process."""
 
 TECHNICAL: Final[Mapping[str, Document]] = {
     "video": {

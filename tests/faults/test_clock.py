@@ -14,6 +14,7 @@ from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
+from tams_gateway.testing.samples import KEYS
 from tams_gateway.testing.samples import segment as external
 from tams_gateway.testing.waiting import eventually
 from tests.faults.conftest import Start
@@ -140,7 +141,7 @@ def test_the_latest_version_of_an_object_is_the_one_that_came_last(
 ) -> None:
     now = [1_700_000_000 * 10**9]
     monkeypatch.setattr("time.time_ns", lambda: now[0])
-    urls = MediaUrls("main", b"k" * 32, HOUR, lambda: now[0] / 1e9)
+    urls = MediaUrls("main", KEYS, HOUR, lambda: now[0] / 1e9)
     store = FilesystemObjects(tmp_path, urls, durable=False, now=lambda: now[0] / 1e9)
     versions = []
     for content in (b"first", b"second", b"third"):

@@ -20,6 +20,7 @@ from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.settings import ServiceSettings
 from tams_gateway.storage.media_urls import MediaUrls
+from tams_gateway.testing.samples import KEYS
 
 KEY = "clip.ts"
 NAMES = {"reader": {Scope.READ}, "writer": {Scope.WRITE}, "admin": {Scope.ADMIN}}
@@ -44,7 +45,7 @@ class Names:
 
 @pytest.fixture
 def store() -> MemoryObjects:
-    return MemoryObjects(MediaUrls("main", b"k" * 32, 3600, time.time))
+    return MemoryObjects(MediaUrls("main", KEYS, 3600, time.time))
 
 
 @pytest.fixture

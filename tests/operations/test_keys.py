@@ -21,7 +21,7 @@ from tams_gateway.settings import load
 assembly = assemble(load(None, {}))
 print("ready", flush=True)
 sys.stdin.readline()
-print(keys.named(assembly.gateway.metadata, "pages").hex())
+print(keys.ring(assembly.gateway.metadata, lambda: 0, "pages").newest.secret.hex())
 assembly.close()
 """
 
@@ -38,7 +38,7 @@ def test_threads_that_race_to_make_a_key_agree() -> None:
 
     store = Together()
     with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda _: keys.named(store, "media"), range(8)))
+        made = set(pool.map(lambda _: keys.ring(store, lambda: 0, "media").newest, range(8)))
     assert len(made) == 1
     assert set(store.get(KEY, ["media"])) == {"media"}
 

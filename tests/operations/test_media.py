@@ -24,6 +24,7 @@ from tams_gateway.operations.messages import Request, Response
 from tams_gateway.storage.errors import ConflictError, FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
+from tams_gateway.testing.samples import KEYS
 
 STORAGE_ID = "5a0c1f1e-0000-4000-8000-000000000001"
 KEY = "2026/11/25/clip.ts"
@@ -33,7 +34,7 @@ DATA = bytes(range(256)) * 40
 
 @pytest.fixture(params=["memory", "filesystem"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryObjects | FilesystemObjects:
-    urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+    urls = MediaUrls("main", KEYS, 3600, time.time)
     if request.param == "memory":
         return MemoryObjects(urls)
     return FilesystemObjects(tmp_path / "objects", urls, durable=False, now=time.time)
@@ -398,7 +399,7 @@ def test_a_signature_that_is_not_ours_is_refused(
 
 
 def test_a_signature_expires(gateway: Gateway) -> None:
-    urls = MediaUrls("main", b"k" * 32, 3600, lambda: time.time() - 3601)
+    urls = MediaUrls("main", KEYS, 3600, lambda: time.time() - 3601)
     query = urlsplit(urls.download([KEY], presigned=True)[0]).query
     request = Request(method="GET", path={"store": "main", "key": KEY}, query=query)
     with pytest.raises(Forbidden, match="expired or not ours"):

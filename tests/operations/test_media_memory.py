@@ -16,6 +16,7 @@ from tams_gateway.operations.gateway import Backend, Gateway, Limits, Service
 from tams_gateway.operations.messages import Request
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
+from tams_gateway.testing.samples import KEYS
 
 GIB = 2**30
 MIB = 2**20
@@ -40,7 +41,7 @@ def adding_less_than(limit: int) -> Iterator[None]:
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+    urls = MediaUrls("main", KEYS, 3600, time.time)
     store = FilesystemObjects(tmp_path / "objects", urls, durable=False, now=time.time)
     made = Gateway(
         metadata=MemoryMetadata(),

@@ -30,7 +30,7 @@ class InMemory(MemoryObjects):
 
     @classmethod
     def _open(cls, settings: Settings, context: Context) -> ObjectStore:
-        urls = MediaUrls(context.name, context.key("media"), context.url_lifetime, context.now)
+        urls = MediaUrls(context.name, context.keys("media"), context.url_lifetime, context.now)
         return cls(urls)
 
 

@@ -24,7 +24,7 @@ class FilesystemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 def _open(settings: FilesystemSettings, context: Context) -> ObjectStore:
-    urls = MediaUrls(context.name, context.key("media"), context.url_lifetime, context.now)
+    urls = MediaUrls(context.name, context.keys("media"), context.url_lifetime, context.now)
     durable = settings.durability == "power"
     return FilesystemObjects(Path(settings.path), urls, durable=durable, now=context.now)
 

@@ -18,12 +18,13 @@ from tams_gateway_filesystem.temporary import TemporaryFile
 from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
+from tams_gateway.testing.samples import KEYS
 
 KEY = "2026/11/25/clip.ts"
 
 
 def open_store(root: Path, durable: bool = True) -> FilesystemObjects:
-    urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+    urls = MediaUrls("main", KEYS, 3600, time.time)
     return FilesystemObjects(root, urls, durable=durable, now=time.time)
 
 
@@ -40,7 +41,7 @@ def store(root: Path) -> FilesystemObjects:
 def test_what_a_dead_writer_left_goes_with_a_later_upload(root: Path) -> None:
     """No restart is needed: it looks at most once a minute, at what is older than that."""
     now = [time.time()]
-    urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+    urls = MediaUrls("main", KEYS, 3600, time.time)
     store = FilesystemObjects(root, urls, durable=False, now=lambda: now[0])
     left = root / "@uploads" / "left"
     left.write_bytes(b"half")
@@ -305,13 +306,14 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from tams_gateway.storage.media_urls import MediaUrls
+from tams_gateway.testing.samples import KEYS
 from tams_gateway_filesystem.store import FilesystemObjects
 
 def chunks():
     yield b"half"
     os.kill(os.getpid(), signal.SIGKILL)
 
-urls = MediaUrls("main", b"k" * 32, 3600, time.time)
+urls = MediaUrls("main", KEYS, 3600, time.time)
 store = FilesystemObjects(Path(sys.argv[1]), urls, durable=True, now=time.time)
 store.write("a.ts", "video/mp2t", chunks())
 """

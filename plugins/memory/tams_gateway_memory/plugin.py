@@ -23,7 +23,7 @@ def _open_metadata(settings: MetadataSettings, context: Context) -> MetadataStor
 
 
 def _open_objects(settings: ObjectsSettings, context: Context) -> ObjectStore:
-    urls = MediaUrls(context.name, context.key("media"), context.url_lifetime, context.now)
+    urls = MediaUrls(context.name, context.keys("media"), context.url_lifetime, context.now)
     return MemoryObjects(urls)
 
 

@@ -8,10 +8,11 @@ from tams_gateway_memory.plugin import tams_object_store
 from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place
+from tams_gateway.testing.samples import KEYS
 
 
 def make_store() -> MemoryObjects:
-    return MemoryObjects(MediaUrls("main", b"k" * 32, 3600, time.time))
+    return MemoryObjects(MediaUrls("main", KEYS, 3600, time.time))
 
 
 def test_the_gateway_serves_its_bytes() -> None:

@@ -36,8 +36,8 @@ class GuestObjects:
     """One connection, which threads use in turn. An upload is a row, and its number a version."""
 
     def __init__(self, settings: Settings, context: Context) -> None:
-        key, lifetime = context.key("media"), context.url_lifetime
-        self.media_urls = MediaUrls(context.name, key, lifetime, context.now)
+        keys, lifetime = context.keys("media"), context.url_lifetime
+        self.media_urls = MediaUrls(context.name, keys, lifetime, context.now)
         self._settings, self._lock = settings, threading.Lock()
         with self._border():
             self._db = sqlite3.connect(settings.path, timeout=30, check_same_thread=False)

@@ -1,0 +1,1 @@
+"""Users, tokens and bearer tokens for a TAMS gateway."""

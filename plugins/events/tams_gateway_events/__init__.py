@@ -1,0 +1,1 @@
+"""Event sinks of a TAMS gateway: webhooks, and lines of the log."""
