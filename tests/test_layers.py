@@ -11,7 +11,7 @@ PACKAGE = ROOT / "tams_gateway"
 
 ALLOWED = {
     "domain": set(),
-    "storage": {"domain", "events"},
+    "storage": {"domain", "auth", "events"},
     "auth": {"domain"},
     "events": {"domain", "auth"},
     "operations": {"domain", "storage", "auth", "events"},

@@ -1,0 +1,80 @@
+"""Webhooks as they are kept: what the API's operations write, and the sink that delivers reads."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tams_gateway.auth.principal import Principal
+from tams_gateway.domain.tags import Tags, tag_fields
+from tams_gateway.events.event import EventType
+from tams_gateway.storage.changes import Put
+from tams_gateway.storage.records import FieldType, Kind, Record, Value
+
+Status: TypeAlias = Literal["created", "started", "disabled", "error"]
+
+WEBHOOK = Kind(
+    "webhook",
+    {"url": FieldType.TEXT, "owner": FieldType.TEXT, "status": FieldType.TEXT},
+    tags=True,
+)
+"""The webhooks by id."""
+
+
+class WebhookError(msgspec.Struct, frozen=True):
+    """Why the server gave up: the error object of the spec."""
+
+    type: str
+    summary: str
+    time: str
+
+
+class StoredWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A webhook with what no client sees.
+
+    The members down to `error` are those of the API. `owner` is who made it, for whom its events
+    are judged. `base` is the URL under which that client reached the API. `sealed` is the API key
+    as the sink sealed it. `since` is the cursor of the outbox behind which its events begin, and
+    counts where `generation` is another than the sink met before: it grows when a disabled
+    webhook is enabled again.
+    """
+
+    id: str
+    url: str
+    events: tuple[EventType, ...]
+    owner: Principal
+    base: str
+    since: str
+    status: Status = "created"
+    api_key_name: str | UnsetType = UNSET
+    flow_ids: tuple[str, ...] | UnsetType = UNSET
+    source_ids: tuple[str, ...] | UnsetType = UNSET
+    flow_collected_by_ids: tuple[str, ...] | UnsetType = UNSET
+    source_collected_by_ids: tuple[str, ...] | UnsetType = UNSET
+    accept_get_urls: tuple[str, ...] | UnsetType = UNSET
+    accept_storage_ids: tuple[str, ...] | UnsetType = UNSET
+    presigned: bool | UnsetType = UNSET
+    verbose_storage: bool | UnsetType = UNSET
+    include_object_timerange: bool | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    error: WebhookError | UnsetType = UNSET
+    sealed: str | UnsetType = UNSET
+    generation: int = 1
+
+    def put(self, expect: int) -> Put:
+        """Return the change that stores it over a version."""
+        fields: dict[str, Value] = {
+            "url": self.url,
+            "owner": self.owner.name,
+            "status": self.status,
+            **({} if isinstance(self.tags, UnsetType) else tag_fields(self.tags)),
+        }
+        return Put(WEBHOOK, self.id, msgspec.json.encode(self), fields, expect)
+
+
+_decoder = msgspec.json.Decoder(StoredWebhook)
+
+
+def read_webhook(record: Record) -> StoredWebhook:
+    """Decode the record of a webhook."""
+    return _decoder.decode(record.body)
