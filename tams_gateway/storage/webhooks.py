@@ -7,7 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from tams_gateway.auth.principal import Principal
 from tams_gateway.domain.tags import Tags, tag_fields
-from tams_gateway.events.event import EventType
+from tams_gateway.events.rendering import Shape
+from tams_gateway.events.subscription import Subscription
 from tams_gateway.storage.changes import Put
 from tams_gateway.storage.records import FieldType, Kind, Record, Value
 
@@ -29,7 +30,7 @@ class WebhookError(msgspec.Struct, frozen=True):
     time: str
 
 
-class StoredWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
+class StoredWebhook(Subscription, frozen=True, omit_defaults=True, kw_only=True):
     """A webhook with what no client sees.
 
     The members down to `error` are those of the API. `owner` is who made it, for whom its events
@@ -41,16 +42,8 @@ class StoredWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     url: str
-    events: tuple[EventType, ...]
-    owner: Principal
-    base: str
-    since: str
     status: Status = "created"
     api_key_name: str | UnsetType = UNSET
-    flow_ids: tuple[str, ...] | UnsetType = UNSET
-    source_ids: tuple[str, ...] | UnsetType = UNSET
-    flow_collected_by_ids: tuple[str, ...] | UnsetType = UNSET
-    source_collected_by_ids: tuple[str, ...] | UnsetType = UNSET
     accept_get_urls: tuple[str, ...] | UnsetType = UNSET
     accept_storage_ids: tuple[str, ...] | UnsetType = UNSET
     presigned: bool | UnsetType = UNSET
@@ -58,8 +51,24 @@ class StoredWebhook(msgspec.Struct, frozen=True, omit_defaults=True):
     include_object_timerange: bool | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     error: WebhookError | UnsetType = UNSET
+    owner: Principal
+    base: str
+    since: str
     sealed: str | UnsetType = UNSET
     generation: int = 1
+
+    @property
+    def shape(self) -> Shape:
+        """How its events show segments."""
+        labels, presigned = self.accept_get_urls, self.presigned
+        return Shape(
+            base=self.base,
+            accept_get_urls=None if isinstance(labels, UnsetType) else labels,
+            accept_storage_ids=self.accept_storage_ids or (),
+            presigned=None if isinstance(presigned, UnsetType) else presigned,
+            verbose_storage=self.verbose_storage is True,
+            include_object_timerange=self.include_object_timerange is True,
+        )
 
     def put(self, expect: int) -> Put:
         """Return the change that stores it over a version."""
