@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from tams_gateway.events.event import Event, EventType
 
 
-class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
+class Subscription(msgspec.Struct, frozen=True):
     """The types of event, and filters that must all pass; one that is unset lets all pass.
 
     Filters of flows let every event about a source pass. An empty list of collectors asks for what

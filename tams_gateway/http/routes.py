@@ -22,6 +22,7 @@ from tams_gateway.operations import (
     sources,
     storage_allocation,
     storage_backends,
+    webhooks,
 )
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
@@ -59,6 +60,7 @@ ADMIN = frozenset({Scope.ADMIN})
 
 _FLOW = "/flows/{flowId}"
 _SOURCE = "/sources/{sourceId}"
+_WEBHOOK = "/service/webhooks/{webhookId}"
 
 
 def _properties(owner: str, *names: str) -> list[Route]:
@@ -91,6 +93,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/service/profiles", profiles.get_profiles, READ),
     Route("GET", "/service/profiles/{profileId}", profiles.get_profile, READ),
     Route("POST", "/service/profiles/{profileId}", profiles.post_profile, WRITE | ADMIN),
+    Route("GET", "/service/webhooks", webhooks.get_webhooks, READ),
+    Route("POST", "/service/webhooks", webhooks.post_webhook, WRITE),
+    Route("GET", _WEBHOOK, webhooks.get_webhook, READ),
+    Route("PUT", _WEBHOOK, webhooks.put_webhook, READ),
+    Route("DELETE", _WEBHOOK, webhooks.delete_webhook, READ),
     Route("GET", "/sources", sources.get_sources, READ),
     Route("GET", _SOURCE, sources.get_source, READ),
     *_tags(_SOURCE),

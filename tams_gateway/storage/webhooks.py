@@ -30,15 +30,8 @@ class WebhookError(msgspec.Struct, frozen=True):
     time: str
 
 
-class StoredWebhook(Subscription, frozen=True, omit_defaults=True, kw_only=True):
-    """A webhook with what no client sees.
-
-    The members down to `error` are those of the API. `owner` is who made it, for whom its events
-    are judged. `base` is the URL under which that client reached the API. `sealed` is the API key
-    as the sink sealed it. `since` is the cursor of the outbox behind which its events begin, and
-    counts where `generation` is another than the sink met before: it grows when a disabled
-    webhook is enabled again.
-    """
+class Webhook(Subscription, frozen=True, kw_only=True):
+    """A webhook as clients see it: the document of GET."""
 
     id: str
     url: str
@@ -51,6 +44,17 @@ class StoredWebhook(Subscription, frozen=True, omit_defaults=True, kw_only=True)
     include_object_timerange: bool | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     error: WebhookError | UnsetType = UNSET
+
+
+class StoredWebhook(Webhook, frozen=True, kw_only=True):
+    """A webhook with what no client sees.
+
+    `owner` is who made it, for whom its events are judged. `base` is the URL under which that
+    client reached the API. `sealed` is the API key as the sink sealed it. `since` is the cursor of
+    the outbox behind which its events begin, and counts where `generation` is another than the
+    sink met before: it grows when a disabled webhook is enabled again.
+    """
+
     owner: Principal
     base: str
     since: str
@@ -82,8 +86,14 @@ class StoredWebhook(Subscription, frozen=True, omit_defaults=True, kw_only=True)
 
 
 _decoder = msgspec.json.Decoder(StoredWebhook)
+_shown = msgspec.json.Decoder(Webhook)
 
 
 def read_webhook(record: Record) -> StoredWebhook:
     """Decode the record of a webhook."""
     return _decoder.decode(record.body)
+
+
+def shown_webhook(body: bytes) -> bytes:
+    """Return what clients see of the body of a webhook's record (R-WHK-05)."""
+    return msgspec.json.encode(_shown.decode(body))
