@@ -20,6 +20,7 @@ from tams_gateway.events.rendering import Render, Shape
 from tams_gateway.events.sink import DeliversWebhooks, EventSink
 from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import auth_log, keys, known_backends, payloads
+from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.gateway import Backend, Gateway, Service
 from tams_gateway.plugin.commands import Bench
 from tams_gateway.plugin.provider import Context, render_nothing
@@ -75,6 +76,7 @@ class Assembly:
             now_ns=time.time_ns,
             listening=bool(self.sinks),
             webhooks=_webhooks(self.sinks),
+            feed=_feed(metadata, settings) if self.sinks else None,
             policy=Policy(settings.access),
             wake=self._wake,
         )
@@ -175,6 +177,11 @@ def _note(metadata: MetadataStore | None, entry: AuthEntry) -> None:
     if metadata is None:
         raise RuntimeError("a metadata store notes nothing: the log is kept in it")
     auth_log.note(metadata, time.time_ns, entry)
+
+
+def _feed(metadata: MetadataStore, settings: Settings) -> EventFeed:
+    ring = keys.ring(metadata, time.time_ns, "events")
+    return EventFeed(metadata, ring, settings.limits.event_streams)
 
 
 def _webhooks(sinks: Mapping[str, EventSink]) -> DeliversWebhooks | None:

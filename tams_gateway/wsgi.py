@@ -29,6 +29,9 @@ def create(settings: Settings | None = None) -> WsgiApp:
     assembly = assemble(settings or load(None, os.environ))
     pipeline = Pipeline(assembly.gateway, assembly.chain, assembly.settings.service)
     table = complete((*with_plugins(assembly.opened.values()), *health.routes()))
+    if assembly.gateway.feed is not None:
+        # Each holds a thread, and requests need some, too.
+        assembly.gateway.feed.bound(max(1, assembly.settings.serve.threads // 4))
     made = WsgiApp(pipeline, table, close=assembly.close)
     assembly.start()
     return made

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -68,8 +68,11 @@ class Deployment:
         msgspec.structs.force_setattr(self.gateway, "now_ns", self.clock)
 
 
-def config(kind: str, folder: Path, sections: Mapping[str, Table]) -> Settings:
-    """Return settings with two storage backends; `sections` adds to the config or replaces."""
+def config(kind: str, folder: Path, sections: Mapping[str, Table | Sequence[Table]]) -> Settings:
+    """Return settings with two storage backends; `sections` adds to the config or replaces.
+
+    Those of `auth` and `events` are lists.
+    """
     if kind.endswith("memory"):
         metadata: Table = {"plugin": "memory"}
         main = second = metadata
@@ -93,10 +96,15 @@ def config(kind: str, folder: Path, sections: Mapping[str, Table]) -> Settings:
         },
         "objects.second": {**second, "label": "second", "tags": {"tier": "cold"}},
     }
+    listed = ""
     for name, section in sections.items():
-        document[name] = {**document.get(name, {}), **section}
+        if isinstance(section, Mapping):
+            document[name] = {**document.get(name, {}), **section}
+        else:
+            listed += "".join(f"[[{name}]]\n{_members(table)}\n" for table in section)
     path = folder / "gateway.toml"
-    path.write_text("".join(f"[{name}]\n{_members(table)}\n" for name, table in document.items()))
+    tables = "".join(f"[{name}]\n{_members(table)}\n" for name, table in document.items())
+    path.write_text(tables + listed)
     return load(path, {})
 
 

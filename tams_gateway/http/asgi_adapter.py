@@ -15,7 +15,7 @@ from tams_gateway.http.pipeline import Pipeline, Reception
 from tams_gateway.http.routes import Route
 from tams_gateway.http.table import Table
 from tams_gateway.http.threads import Threads
-from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.messages import Polled, Request, Response
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -126,7 +126,8 @@ class AsgiApp:
             response.headers = {**response.headers, "Connection": "close"}
         fill(resp, response)
         if response.stream is not None:
-            resp.stream = _Download(response.stream, self._threads, scope[_RECEIVE])
+            stream = _Stream if isinstance(response.stream, Polled) else _Download
+            resp.stream = stream(response.stream, self._threads, scope[_RECEIVE])
 
     async def _work(self, route: Route, received: Reception) -> Response:
         call = partial(self._pipeline, route, received)
@@ -231,6 +232,20 @@ class _Download:
         except RuntimeError:
             # The app was closed, and with it the threads, when the client had the last byte.
             self._chunks.close()
+
+
+class _Stream(_Download):
+    """A body that goes on: between looks it holds no thread."""
+
+    async def __anext__(self) -> bytes:
+        while not self._gone.done():
+            chunk = await self._threads.run(self._chunks.poll)
+            if chunk is not None:
+                if not chunk:
+                    break
+                return bytes(chunk)
+            await asyncio.wait([self._gone], timeout=self._chunks.pause)
+        raise StopAsyncIteration
 
 
 async def _nothing() -> Event:

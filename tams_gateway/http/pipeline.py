@@ -24,7 +24,7 @@ from tams_gateway.http.cors import LOCAL, Cors
 from tams_gateway.http.network import Arrival, Network
 from tams_gateway.http.routes import Route
 from tams_gateway.operations.gateway import Gateway
-from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.messages import Polled, Request, Response
 from tams_gateway.settings import ServiceSettings
 from tams_gateway.storage.errors import ConflictError, FullError, StoreError
 
@@ -158,7 +158,7 @@ class Pipeline:
             response.stream = None
             line.write(0)
         else:
-            response.stream = _Counted(response.stream, line)
+            response.stream = _counted(response.stream, line)
         return response
 
 
@@ -210,6 +210,24 @@ class _Counted:
             self._closed = True
             _close(self._chunks)
             self._line.write(self._sent)
+
+
+class _Polled(_Counted):
+    """The same of a stream that goes on."""
+
+    def __init__(self, chunks: Polled, line: _Line) -> None:
+        super().__init__(chunks, line)
+        self.pause = chunks.pause
+        self._polled = chunks
+
+    def poll(self) -> bytes | None:
+        chunk = self._polled.poll()
+        self._sent += len(chunk or b"")
+        return chunk
+
+
+def _counted(stream: Iterable[bytes], line: _Line) -> _Counted:
+    return _Polled(stream, line) if isinstance(stream, Polled) else _Counted(stream, line)
 
 
 def _close(stream: Iterable[bytes]) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from tams_gateway.auth.access import OPEN, Policy
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
 from tams_gateway.events.sink import DeliversWebhooks
+from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.recent import Recent
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.objects import ObjectStore
@@ -30,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_object_timeout: int = 3600
     min_presigned_url_timeout: int = 3600
     deletion_request_lifetime: int = 7 * 24 * 3600
+    event_streams: int = 1000
+    """How many streams of events are open at once in each process at most."""
     event_lifetime: int = 7 * 24 * 3600
     """How long events are kept after they were made, whether or not somebody heard them."""
     auth_log_lifetime: int = 90 * 24 * 3600
@@ -89,6 +92,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """Whether a sink is configured; without one no events are written."""
     webhooks: DeliversWebhooks | None = None
     """The sink that delivers webhooks; without one the API has none (R-WHK-01)."""
+    feed: EventFeed | None = None
+    """What clients read of the events; there where somebody listens."""
     policy: Policy = OPEN
     """What access each principal has."""
     wake: Callable[[], None] = lambda: None

@@ -1,7 +1,7 @@
 """Requests and responses as plain values: what the operations know of HTTP."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -38,11 +38,22 @@ class Request(msgspec.Struct, kw_only=True, gc=False):
     access: Access = EVERYTHING
 
 
+@runtime_checkable
+class Polled(Iterator[bytes], Protocol):
+    """A stream that goes on as things happen: a loop may serve it without a thread that waits."""
+
+    pause: float
+    """How long to wait after a `poll` that had nothing, in seconds."""
+
+    def poll(self) -> bytes | None:
+        """Return what there is to send, `b""` at the end, None for nothing yet."""
+
+
 class Response(msgspec.Struct, kw_only=True):
     """One response: a body of bytes, or a blocking `stream` of them that is closed after use.
 
-    With a stream, `headers` carry the `Content-Length`. Without body and stream there is no
-    content type.
+    With a stream, `headers` carry the `Content-Length`, unless it is a `Polled` one. Without body
+    and stream there is no content type.
     """
 
     status: int = 200
