@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Raw
 
 from tams_gateway.auth.access import Permission
 from tams_gateway.auth.principal import Principal
@@ -10,21 +11,54 @@ from tams_gateway.domain.timerange import SECOND
 from tams_gateway.events.event import Event
 from tams_gateway.events.rendering import Shape
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request
+from tams_gateway.operations.segments import segment_documents, unshown_segment
+from tams_gateway.operations.urls import UrlFilter
+
+
+class _Added(msgspec.Struct):
+    """The body of `flows/segments_added`."""
+
+    flow_id: str
+    segments: list[Raw]
+
+
+_added = msgspec.json.Decoder(_Added)
 
 
 def render(gateway: Gateway, event: Event, shape: Shape, principal: Principal) -> bytes | None:
     """Return the JSON of an event, None where the principal may not read what it is about."""
     classes = event.fields.get("auth_classes", frozenset())
     assert isinstance(classes, frozenset)
-    if not gateway.policy.access(principal).may(Permission.READ, classes):
+    request = Request(
+        method="GET",
+        base=shape.base,
+        principal=principal,
+        access=gateway.policy.access(principal),
+    )
+    if not request.access.may(Permission.READ, classes):
         return None
     return msgspec.json.encode(
         {
             "event_timestamp": timestamp(event.at_ns),
             "event_type": event.type,
-            "event": msgspec.Raw(event.body),
+            "event": _body(gateway, request, event, shape),
         }
     )
+
+
+def _body(gateway: Gateway, request: Request, event: Event, shape: Shape) -> Raw | _Added:
+    """Return the `event` member; segments as GET would show them to the receiver now."""
+    wanted = UrlFilter(
+        shape.accept_get_urls, shape.accept_storage_ids, shape.presigned, shape.verbose_storage
+    )
+    with_timerange = shape.include_object_timerange
+    if event.type != "flows/segments_added" or (wanted.wants_none and not with_timerange):
+        return Raw(event.body)
+    added = _added.decode(event.body)
+    segments = [unshown_segment(bytes(one)) for one in added.segments]
+    documents = segment_documents(gateway, request, wanted, segments, with_timerange)
+    return _Added(added.flow_id, [Raw(one) for one in documents])
 
 
 def timestamp(at_ns: int) -> str:

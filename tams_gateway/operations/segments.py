@@ -59,7 +59,7 @@ def get_segments(gateway: Gateway, request: Request) -> Response:
             "X-Paging-Timerange": str(_timerange(page.items, reverse)),
         },
     )
-    documents = _documents(gateway, request, wanted, page.items, with_object_timerange)
+    documents = segment_documents(gateway, request, wanted, page.items, with_object_timerange)
     return Response(body=json_list(documents), headers=headers)
 
 
@@ -79,14 +79,17 @@ def _timerange(items: Sequence[Segment], reverse: bool) -> TimeRange:
     return extent_timerange((items[-1], items[0]) if reverse else (items[0], items[-1]))
 
 
-def _documents(
+def segment_documents(
     gateway: Gateway,
     request: Request,
     wanted: UrlFilter,
     segments: Sequence[Segment],
     with_object_timerange: bool,
 ) -> list[bytes]:
-    """Return the segments' documents, with what their objects own spliced in."""
+    """Return the segments' documents, with what their objects own spliced in.
+
+    Of the request only who asks counts, and under which base URL.
+    """
     if wanted.wants_none and not with_object_timerange:
         return [shown_segment(segment) for segment in segments]
     init_ids = {
@@ -163,3 +166,25 @@ def shown_segment(segment: Segment) -> bytes:
     if segment.init_object_id is None:
         return segment.body
     return segment.body[:-1] + _ending(segment.init_object_id)
+
+
+class _InitObject(msgspec.Struct):
+    object_id: str
+
+
+class _Shown(msgspec.Struct):
+    object_id: str
+    init_object: _InitObject | None = None
+
+
+_shown = msgspec.json.Decoder(_Shown)
+
+
+def unshown_segment(document: bytes) -> Segment:
+    """Return the segment whose document without URLs this is; its place in time is left out."""
+    found = _shown.decode(document)
+    init_object_id = None if found.init_object is None else found.init_object.object_id
+    body = document
+    if init_object_id is not None:
+        body = document.removesuffix(_ending(init_object_id)) + b"}"
+    return Segment(0, 0, found.object_id, body, 0, init_object_id)

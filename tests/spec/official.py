@@ -81,6 +81,19 @@ class Official:
         """Return the compiled component schema of that name."""
         return self._compile({"$ref": f"#/components/schemas/{name}"})
 
+    @property
+    def event_types(self) -> list[str]:
+        """The types of event."""
+        return list(self._document["webhooks"])
+
+    def event(self, type_: str) -> Any:
+        """Return the compiled schema of an event of that type, as it is sent to a webhook."""
+        key = (type_, "event", 0)
+        if key not in self._compiled:
+            body = self._document["webhooks"][type_]["post"]["requestBody"]
+            self._compiled[key] = self._compile(body["content"]["application/json"]["schema"])
+        return self._compiled[key]
+
     def judge(self, method: str, target: str, answer: Answer) -> None:
         """Raise AssertionError if the answer is not one that the document allows.
 
