@@ -20,6 +20,7 @@ from tams_gateway.events.rendering import Render, Shape
 from tams_gateway.events.sink import DeliversWebhooks, EventSink
 from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import auth_log, keys, known_backends, payloads
+from tams_gateway.operations.audit import Audit
 from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.gateway import Backend, Gateway, Service
 from tams_gateway.plugin.commands import Bench
@@ -68,8 +69,9 @@ class Assembly:
             for name, one in zip(_names(selection.events), selection.events, strict=True)
         }
         self.opened: Mapping[str, Opened] = opener.opened
+        audit = _audit(metadata, settings)
         self.gateway = Gateway(
-            metadata=metadata,
+            metadata=metadata if audit is None else audit.store,
             backends={backend.id: backend for backend in backends},
             limits=settings.limits,
             service=Service(settings.service.name, settings.service.description),
@@ -77,6 +79,7 @@ class Assembly:
             listening=bool(self.sinks),
             webhooks=_webhooks(self.sinks),
             feed=_feed(metadata, settings) if self.sinks else None,
+            audit=audit,
             policy=Policy(settings.access),
             wake=self._wake,
         )
@@ -177,6 +180,13 @@ def _note(metadata: MetadataStore | None, entry: AuthEntry) -> None:
     if metadata is None:
         raise RuntimeError("a metadata store notes nothing: the log is kept in it")
     auth_log.note(metadata, time.time_ns, entry)
+
+
+def _audit(metadata: MetadataStore, settings: Settings) -> Audit | None:
+    wanted = settings.service.audit
+    if wanted is None:
+        wanted = bool(settings.auth)
+    return Audit(metadata, time.time_ns) if wanted else None
 
 
 def _feed(metadata: MetadataStore, settings: Settings) -> EventFeed:

@@ -37,6 +37,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Networks whose `Forwarded` and `X-Forwarded-*` headers count."""
     cors_origins: tuple[str, ...] | None = None
     """Origins that browsers may call from; None: `*` with an auth provider, else this machine."""
+    audit: bool | None = None
+    """Keep an audit trail of writes; None: where an auth provider tells who writes."""
     auth_open: bool = False
     """Serve without credentials to more than this machine."""
 

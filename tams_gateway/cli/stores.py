@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from tams_gateway import assembly
 from tams_gateway.backup.folder import BackupError
@@ -33,7 +34,9 @@ def opened(path: Path | None) -> Iterator[Gateway]:
     for one in stores:
         if not one.provider.shared:
             raise ConfigError(f"{one.key}: plugin {one.plugin!r} keeps its data in one process")
-    with closing(assembly.assemble(settings)) as made, failures():
+    # What reads or replaces a whole store asks for capabilities of the store itself.
+    service = replace(settings.service, audit=False)
+    with closing(assembly.assemble(replace(settings, service=service))) as made, failures():
         yield made.gateway
 
 

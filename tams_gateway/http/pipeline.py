@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -34,6 +35,9 @@ _SANE_ID = re.compile(r"[!-~]{1,128}")
 
 _PATIENCE: Final = 5.0
 """How long a request is run again after conflicts, in seconds."""
+
+_WRITING: Final = frozenset({"PUT", "POST", "DELETE"})
+"""The methods of requests that may write."""
 
 _FIRST_PAUSE: Final = 0.004
 _LONGEST_PAUSE: Final = 0.25
@@ -78,7 +82,7 @@ class Pipeline:
             if received.refusal is not None:
                 raise received.refusal
             self._admit(route, request, received.arrival)
-            response = self._operate(route, request)
+            response = self._answer(route, request)
         except Refusal as refused:
             response = problems.refused(refused, request.id)
         except FullError as error:
@@ -109,6 +113,14 @@ class Pipeline:
         request.principal = self._chain.authenticate(_credentials(request))
         request.access = self._gateway.policy.access(request.principal)
         policy.check(request.principal, route.scopes)
+
+    def _answer(self, route: Route, request: Request) -> Response:
+        """Run the operation; what may write is noted in the audit trail."""
+        audit = self._gateway.audit
+        if audit is None or request.method not in _WRITING:
+            return self._operate(route, request)
+        operate = partial(self._operate, route, request)
+        return audit.around(route.template, request, operate)
 
     def _operate(self, route: Route, request: Request) -> Response:
         """Run the operation, again where another writer was faster: it reads and decides anew.

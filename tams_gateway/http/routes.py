@@ -10,8 +10,10 @@ from tams_gateway.auth.principal import Scope
 from tams_gateway.operations import (
     deletion_requests,
     deletions,
+    event_streams,
     flows,
     instances,
+    journals,
     media,
     objects,
     profiles,
@@ -124,6 +126,10 @@ ROUTES: tuple[Route, ...] = (
         deletion_requests.get_deletion_request,
         DELETE | ADMIN,
     ),
+    Route("GET", "/audit", journals.get_audit, ADMIN),
+    Route("GET", "/auth-log", journals.get_auth_log, ADMIN),
+    Route("GET", "/events", event_streams.get_events, READ),
+    Route("GET", "/events/stream", event_streams.get_event_stream, READ),
     Route("GET", "/media/{store}/{key:path}", media.get_media, READ, admits=media.signed),
     Route(
         "PUT",

@@ -7,6 +7,7 @@ import msgspec
 from tams_gateway.auth.access import OPEN, Policy
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
 from tams_gateway.events.sink import DeliversWebhooks
+from tams_gateway.operations.audit import Audit
 from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.recent import Recent
 from tams_gateway.storage.metadata import MetadataStore
@@ -94,6 +95,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """The sink that delivers webhooks; without one the API has none (R-WHK-01)."""
     feed: EventFeed | None = None
     """What clients read of the events; there where somebody listens."""
+    audit: Audit | None = None
+    """Who notes the writes of requests, where that is wanted."""
     policy: Policy = OPEN
     """What access each principal has."""
     wake: Callable[[], None] = lambda: None

@@ -81,13 +81,24 @@ runner is to copy or delete an instance: unset where all are ready. Both are nan
 
 DELETION_REQUEST = Kind(
     "deletion_request",
-    {"created": INT, "expiry": INT, "due": INT, "flow_id": TEXT, "life": INT},
+    {
+        "created": INT,
+        "expiry": INT,
+        "due": INT,
+        "flow_id": TEXT,
+        "life": INT,
+        "auth_classes": SET,
+    },
 )
 """`due` is when the runner takes it up: set until it is done. `life` is set while a flow of this
-id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970."""
+id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970.
+`auth_classes` are those that the flow had."""
 
 AUTH_LOG = Kind("auth_log", {"at": INT, "action": TEXT, "who": TEXT, "request_id": TEXT})
 """Logins, failures and changes of credentials; `at` in nanoseconds since 1970."""
+
+AUDIT = Kind("audit", {"at": INT, "who": TEXT, "resource": TEXT, "request_id": TEXT})
+"""Who wrote what; `at` in nanoseconds since 1970."""
 
 ALL = (
     SERVICE,
@@ -101,4 +112,5 @@ ALL = (
     OBJECT,
     DELETION_REQUEST,
     AUTH_LOG,
+    AUDIT,
 )
