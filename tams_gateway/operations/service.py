@@ -29,7 +29,7 @@ def get_root(gateway: Gateway, request: Request) -> Response:
 
 
 def get_service(gateway: Gateway, request: Request) -> Response:
-    """Return what the service is and how long objects and URLs hold (R-SVC-01 to -03)."""
+    """Return what the service is and how long objects and URLs hold (R-SVC-01 to -05)."""
     stored, _ = _stored(gateway)
     limits = gateway.limits
     document: dict[str, object] = {
@@ -45,7 +45,18 @@ def get_service(gateway: Gateway, request: Request) -> Response:
             value = getattr(gateway.service, member)
         if value is not None:
             document[member] = value
+    streams = _event_streams(gateway)
+    if streams:
+        document["event_stream_mechanisms"] = streams
     return Response(body=msgspec.json.encode(document))
+
+
+def _event_streams(gateway: Gateway) -> list[dict[str, str]]:
+    """Return the ways to hear of events, each only where it works (R-SVC-05)."""
+    found = []
+    if gateway.webhooks is not None:
+        found.append({"name": "webhooks"})
+    return found
 
 
 def post_service(gateway: Gateway, request: Request) -> Response:

@@ -74,6 +74,15 @@ def hooks(deployment: Deployment) -> Hooks:
     return Hooks(deployment)
 
 
+def test_webhooks_are_announced_where_they_work(client: Client, hooks: Hooks) -> None:
+    """R-SVC-05, R-WHK-01: under the name that the specification has for them."""
+    streams = client.get("/service").json["event_stream_mechanisms"]
+
+    names = [one["name"] for one in streams]
+    assert names.count("webhooks") == 1
+    assert client.get(PATH).status == 200
+
+
 def test_a_posted_webhook_gets_an_id_and_is_shown(client: Client, hooks: Hooks) -> None:
     """R-WHK-02, R-WHK-04: 201 with what was sent; equal ones are several webhooks."""
     sent = {
