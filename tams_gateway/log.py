@@ -72,7 +72,7 @@ def configure() -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last = structlog.dev.ConsoleRenderer() if terminal else _render
+    last = _for_people() if terminal else _render
     structlog.configure(
         processors=[*shared, *([] if terminal else [_exception]), last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -87,9 +87,7 @@ def configure() -> None:
 
 def _configure_standard(shared: list[Processor], terminal: bool) -> None:
     """Send what libraries log through the same processors; servers hand theirs to the root."""
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()] if terminal else [_exception, _render_text]
-    )
+    last: list[Processor] = [_for_people()] if terminal else [_exception, _render_text]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
@@ -125,6 +123,11 @@ class _Patient:
 
 
 _exception = cast(Processor, structlog.processors.ExceptionRenderer())
+
+
+def _for_people() -> structlog.dev.ConsoleRenderer:
+    """Return what renders for a terminal; plain tracebacks, since local variables hold secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:

@@ -1,6 +1,8 @@
 """Logs are JSON lines on standard error, whoever writes them."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -40,3 +42,25 @@ def test_a_line_that_cannot_be_written_fails_nobody() -> None:
         )
 
     assert b"goes on\n" == done.stdout
+
+
+def test_a_traceback_on_a_terminal_shows_no_local_variables() -> None:
+    """They hold passwords and tokens."""
+    script = """
+import structlog
+from tams_gateway import log
+log.configure()
+password = "pass" + "word-1"
+try:
+    raise ValueError("reason")
+except ValueError:
+    structlog.get_logger("ours").exception("failed")
+"""
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", script], stderr=theirs, check=True, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 65_536)
+    os.close(ours)
+
+    assert b"ValueError: reason" in shown
+    assert b"password-1" not in shown
