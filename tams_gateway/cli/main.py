@@ -12,7 +12,7 @@ from tams_gateway.config_file import ConfigError
 from tams_gateway.plugin import loader
 from tams_gateway.plugin.commands import Bench
 
-_OWN = ("serve", "check", "plugins", "backup", "restore", "verify")
+_OWN = ("serve", "check", "plugins", "backup", "restore", "verify", "keys")
 """Each is the command of that name in the module of that name."""
 
 

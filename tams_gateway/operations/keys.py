@@ -1,8 +1,13 @@
-"""Named rings of secret keys, made at the first start and shared by every process on the store."""
+"""Named rings of secret keys, made at the first start and shared by every process on the store.
+
+A rotated ring is known everywhere before its new key signs: what one process signs is then never
+refused by another that read the ring a moment ago.
+"""
 
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -10,6 +15,7 @@ import msgspec
 
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Invalid, NotFound
+from tams_gateway.domain.timerange import SECOND
 from tams_gateway.operations.kinds import KEY
 from tams_gateway.storage.changes import ABSENT, Put
 from tams_gateway.storage.errors import ConflictError
@@ -19,6 +25,9 @@ from tams_gateway.storage.query import After, Query
 from tams_gateway.storage.records import Record
 
 _SIZE: Final = 32
+
+SIGNS_AFTER: Final = 5
+"""Seconds after which a new key signs: longer than a process keeps a ring, and clocks differ."""
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -54,7 +63,10 @@ def rings(metadata: MetadataStore) -> dict[str, Sequence[StoredKey]]:
 
 
 def rotate(metadata: MetadataStore, name: str, now_ns: int) -> StoredKey:
-    """Put a new key in front of a ring; the older ones go on verifying. Raises `NotFound`."""
+    """Put a new key in front of a ring; the older ones go on verifying.
+
+    It signs after `SIGNS_AFTER` seconds. Raises `NotFound`.
+    """
     record = _existing(metadata, name)
     made = _made(now_ns)
     _write(metadata, record, (made, *_decoder.decode(record.body).keys))
@@ -64,12 +76,12 @@ def rotate(metadata: MetadataStore, name: str, now_ns: int) -> StoredKey:
 def remove(metadata: MetadataStore, name: str, key_id: str) -> None:
     """Take a key out of a ring: what it signed holds no more.
 
-    Raises `NotFound`, and `Invalid` for the newest one, which signs.
+    Raises `NotFound`, and `Invalid` for the newest one, which signs or is about to.
     """
     record = _existing(metadata, name)
     keys = _decoder.decode(record.body).keys
     if key_id == keys[0].id:
-        raise Invalid(f"key {key_id} of {name} is the one that signs: rotate the ring first")
+        raise Invalid(f"key {key_id} is the newest of {name}: rotate the ring first")
     left = tuple(key for key in keys if key.id != key_id)
     if left == keys:
         raise NotFound(f"no key {key_id} of {name}")
@@ -84,7 +96,19 @@ def _keys(metadata: MetadataStore, now_ns: Callable[[], int], name: str) -> Sequ
         with suppress(ConflictError):  # Another process was faster: its key is the one.
             metadata.apply([Put(KEY, name, body, expect=ABSENT)])
         stored = metadata.get(KEY, [name])
-    return [Key(one.id, one.secret) for one in _decoder.decode(stored[name].body).keys]
+    return _signing_first(_decoder.decode(stored[name].body).keys, now_ns())
+
+
+def _signing_first(kept: Sequence[StoredKey], now_ns: int) -> list[Key]:
+    keys = [Key(one.id, one.secret) for one in kept]
+    known = [_age(one, now_ns) >= SIGNS_AFTER for one in kept]
+    signing = known.index(True) if True in known else len(keys) - 1
+    return [keys[signing], *keys[:signing], *keys[signing + 1 :]]
+
+
+def _age(key: StoredKey, now_ns: int) -> float:
+    """Return how old a key is, in seconds."""
+    return now_ns / SECOND - datetime.fromisoformat(key.created).timestamp()
 
 
 def _made(now_ns: int) -> StoredKey:
