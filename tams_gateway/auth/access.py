@@ -5,13 +5,13 @@ no class has the classes `UNCLASSIFIED`.
 """
 
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import Final
 
 import msgspec
 
 from tams_gateway.auth.principal import Principal, Scope
-from tams_gateway.domain.errors import Forbidden, NotFound
+from tams_gateway.domain.errors import Forbidden, Refusal
 from tams_gateway.domain.tags import UNCLASSIFIED
 
 EVERY_GROUP: Final = "*"
@@ -39,8 +39,8 @@ class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[access]` section.
 
-    A class without a rule in `classes` gives the group of its name everything, and the class
-    `NAME_ro` gives the group NAME reading.
+    A class without a rule in `classes` gives the group of its name everything; one that is called
+    `NAME_ro` only lets the group NAME read.
     """
 
     auth_classes: bool = False
@@ -51,9 +51,13 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """The classes with which a principal may do what; None: everything with everything."""
+    """The classes with which a principal may do what; None: everything with everything.
+
+    `grants` tells whether the principal may give a class to a resource, and take it away.
+    """
 
     classes: Mapping[Permission, frozenset[str]] | None
+    grants: Callable[[str], bool] = lambda _: True
 
     @property
     def everything(self) -> bool:
@@ -64,8 +68,12 @@ class Access(msgspec.Struct, frozen=True):
         """Whether the principal may do that with a resource of these classes."""
         return self.classes is None or not self.classes[permission].isdisjoint(classes)
 
+    def any(self, classes: Collection[str]) -> bool:
+        """Whether the principal may do anything at all with a resource of these classes."""
+        return any(self.may(permission, classes) for permission in Permission)
+
     def require(
-        self, permission: Permission, classes: Collection[str], absent: NotFound, what: str
+        self, permission: Permission, classes: Collection[str], absent: Refusal, what: str
     ) -> None:
         """Refuse what the principal may not do (R-AUTH-06).
 
@@ -74,9 +82,33 @@ class Access(msgspec.Struct, frozen=True):
         """
         if self.may(permission, classes):
             return
-        if not any(self.may(one, classes) for one in Permission):
+        if not self.any(classes):
             raise absent
-        raise Forbidden(f"no permission to {permission.value} {what}")
+        raise denied(permission, what)
+
+    def check_change(self, before: Set[str] | None, after: Set[str]) -> None:
+        """Refuse a change of classes by which a principal would rise above itself (R-AUTH-09).
+
+        `before` is None for a new resource. Raises `Forbidden` where the principal could not write
+        the resource afterwards, changes a class that it may not grant, or would gain a permission.
+        """
+        if self.classes is None or before == after:
+            return
+        if not self.may(Permission.WRITE, after):
+            raise Forbidden("tag auth_classes: one of your own classes is needed, to write with")
+        for name in sorted((after ^ (before or set())) - {UNCLASSIFIED}):
+            if not self.grants(name):
+                raise Forbidden(f"tag auth_classes: no permission to give or take class {name!r}")
+        if before is None:
+            return
+        for permission in Permission:
+            if self.may(permission, after) and not self.may(permission, before):
+                raise Forbidden(f"tag auth_classes: it would let you {permission.value} this")
+
+
+def denied(permission: Permission, what: str) -> Forbidden:
+    """Return the refusal for something that the principal knows of."""
+    return Forbidden(f"no permission to {permission.value} {what}")
 
 
 EVERYTHING: Final = Access(None)
@@ -105,7 +137,7 @@ class Policy:
         rules = self._settings.classes
         found = {}
         for permission in Permission:
-            mine = {name for name in groups if name not in rules}
+            mine = {name for name in groups - rules.keys() if not name.endswith(_READ_ONLY)}
             if permission is Permission.READ:
                 mine |= {f"{name}{_READ_ONLY}" for name in groups} - rules.keys()
             for name, rule in rules.items():
@@ -117,7 +149,22 @@ class Policy:
             else:
                 mine.discard(UNCLASSIFIED)
             found[permission] = frozenset(mine)
-        return Access(found)
+
+        def grants(name: str) -> bool:
+            return all(name in found[permission] for permission in self._given_by(name))
+
+        return Access(found, grants)
+
+    def _given_by(self, name: str) -> Iterable[Permission]:
+        """Yield what a class gives to anybody: who grants it must have got the same from it."""
+        rule = self._settings.classes.get(name)
+        for permission in Permission:
+            if rule is not None:
+                given = bool(getattr(rule, permission.value))
+            else:
+                given = permission is Permission.READ or not name.endswith(_READ_ONLY)
+            if given:
+                yield permission
 
 
 OPEN: Final = Policy(AccessSettings())

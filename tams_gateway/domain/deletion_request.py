@@ -34,7 +34,8 @@ class DeletionTask(msgspec.Struct, kw_only=True, frozen=True):
 
     Segments of this `life` go, of a flow that stays only those that were there at `created_ns`,
     and with `object_id` only those of that object. `after` is the `end_ns` of the last segment
-    that was looked at. Times are nanoseconds since 1970.
+    that was looked at. `auth_classes` are those of the flow, which may be gone by now. Times are
+    nanoseconds since 1970.
     """
 
     document: DeletionRequest
@@ -43,3 +44,4 @@ class DeletionTask(msgspec.Struct, kw_only=True, frozen=True):
     object_id: str | None = None
     after: int | None = None
     expiry_ns: int | None = None
+    auth_classes: tuple[str, ...] = ()

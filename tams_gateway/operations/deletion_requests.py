@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tams_gateway.domain.errors import NotFound
+from tams_gateway.auth.access import Permission
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.operations.deletions import read_task
 from tams_gateway.operations.gateway import Gateway
@@ -10,6 +10,7 @@ from tams_gateway.operations.kinds import DELETION_REQUEST
 from tams_gateway.operations.listing import chosen_sort, list_records
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import permitted
 from tams_gateway.storage.query import Sort
 from tams_gateway.storage.records import Record
 
@@ -27,11 +28,16 @@ def get_deletion_requests(gateway: Gateway, request: Request) -> Response:
 
 
 def get_deletion_request(gateway: Gateway, request: Request) -> Response:
-    """Return one deletion request; one past its expiry is gone (R-DEL-05)."""
+    """Return one deletion request; one past its expiry is gone (R-DEL-05).
+
+    It is for those who may delete its flow (R-AUTH-07).
+    """
     request_id = path_uuid(request.path["requestId"], "deletion request")
     record = gateway.metadata.get(DELETION_REQUEST, [request_id]).get(request_id)
-    if record is None or _expired(record, gateway.now_ns()):
-        raise NotFound(f"no deletion request {request_id}")
+    if record is not None and _expired(record, gateway.now_ns()):
+        record = None
+    what = f"deletion request {request_id}"
+    record = permitted(request.access, Permission.DELETE, record, what)
     return Response(body=_shown(record))
 
 

@@ -10,10 +10,12 @@ from contextlib import suppress
 import msgspec
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import Permission
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import DeletionRequest, DeletionTask
 from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import new_uuid, path_uuid
+from tams_gateway.domain.tags import AUTH_CLASSES, auth_classes
 from tams_gateway.domain.timerange import EMPTY, EVERYTHING, SECOND, Span, TimeRange
 from tams_gateway.operations import relations
 from tams_gateway.operations.documents import extent_timerange
@@ -56,7 +58,11 @@ def read_task(record: Record) -> DeletionTask:
 
 def put_task(task: DeletionTask, due_ns: int | None, expect: int) -> Put:
     """Return the change that stores a request; `due_ns` None says that it is done."""
-    fields: dict[str, Value] = {"created": task.created_ns, "flow_id": task.document.flow_id}
+    fields: dict[str, Value] = {
+        "created": task.created_ns,
+        "flow_id": task.document.flow_id,
+        AUTH_CLASSES: frozenset(task.auth_classes),
+    }
     if due_ns is not None:
         fields["due"] = due_ns
         if task.document.delete_flow:
@@ -99,7 +105,7 @@ def _delete_flow(gateway: Gateway, request: Request, flow_id: str, *, exactly: b
     pause is deleted all the same: the event then lacks the last segments, which go as well.
     """
     edit = Edit(gateway, request)
-    stored = edit.existing(flow_id)
+    stored = edit.existing(flow_id, Permission.DELETE)
     stored.flow.check_writable()
     if exactly:
         edit.add(ExpectTouched(FLOW, flow_id, stored.touched))
@@ -123,7 +129,7 @@ def delete_segments(gateway: Gateway, request: Request) -> Response:
     """Delete the segments that a timerange wholly covers (R-SEG-34 to -37)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    stored = edit.existing(flow_id)
+    stored = edit.existing(flow_id, Permission.DELETE)
     params = Params(request.query)
     given = params.timerange("timerange")
     timerange = EVERYTHING if given is None else given
@@ -174,6 +180,7 @@ def _new_task(
     return DeletionTask(
         document=document,
         life=stored.life,
+        auth_classes=tuple(sorted(auth_classes(stored.flow.tags))),
         created_ns=max(edit.now_ns, stored.touched or 0),
         object_id=object_id,
     )

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, Raw, json
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import EVERYTHING, Permission
 from tams_gateway.domain.datetimes import date_time
-from tams_gateway.domain.errors import NotFound
 from tams_gateway.domain.flow import Flow
 from tams_gateway.domain.identifiers import new_uuid
 from tams_gateway.domain.source import Source
+from tams_gateway.domain.tags import auth_classes
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.operations.announcements import flow_event, source_event
 from tams_gateway.operations.documents import flow_document
@@ -21,6 +22,7 @@ from tams_gateway.operations.flow_records import StoredFlow, StoredSource, read_
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.operations.messages import Request
+from tams_gateway.operations.visibility import permitted
 from tams_gateway.storage.changes import ABSENT, Change, Delete, Emit, Expect
 
 
@@ -31,6 +33,7 @@ class Edit:
         self.gateway = gateway
         self.now_ns = gateway.now_ns()
         self.by = request.principal.author if request else None
+        self.access = request.access if request else EVERYTHING
         self._before: dict[str, StoredFlow | None] = {}
         self._after: dict[str, StoredFlow | None] = {}
         self._sources_before: dict[str, StoredSource | None] = {}
@@ -54,11 +57,18 @@ class Edit:
         self.load_flows([flow_id])
         return self._before[flow_id]
 
-    def existing(self, flow_id: str) -> StoredFlow:
-        """Return the flow as it was read; raises `NotFound`."""
-        stored = self.stored(flow_id)
-        if stored is None:
-            raise NotFound(f"no flow {flow_id}")
+    def existing(self, flow_id: str, permission: Permission) -> StoredFlow:
+        """Read the flow that the path names; raises `NotFound`, `Forbidden` as `permitted`."""
+        record = self.gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
+        stored = read_flow(permitted(self.access, permission, record, f"flow {flow_id}"))
+        self._before[flow_id] = stored
+        return stored
+
+    def existing_source(self, source_id: str, permission: Permission) -> StoredSource:
+        """Read the source that the path names; raises `NotFound`, `Forbidden` as `permitted`."""
+        record = self.gateway.metadata.get(SOURCE, [source_id]).get(source_id)
+        stored = read_source(permitted(self.access, permission, record, f"source {source_id}"))
+        self._sources_before[source_id] = stored
         return stored
 
     def flow(self, flow_id: str) -> StoredFlow | None:
@@ -128,7 +138,11 @@ class Edit:
             self._events.append(self._flow_event(type_, body, flow))
 
     def commit(self) -> None:
-        """Apply everything at once; raises `ConflictError` if another writer was faster."""
+        """Apply everything at once.
+
+        Raises `ConflictError` if another writer was faster, and `Forbidden` for classes that the
+        principal may not give or take (R-AUTH-09).
+        """
         changes = self.changes()
         if changes:
             self.gateway.metadata.apply(changes)
@@ -154,6 +168,8 @@ class Edit:
         self, flow_id: str, after: StoredFlow | None, born: list[Event], gone: list[Event]
     ) -> Iterable[Change]:
         before = self._before[flow_id]
+        if after is not None and not self.access.everything:
+            self._check_classes(None if before is None else before.flow, after.flow)
         if after is None:
             if before is not None:
                 yield Delete(FLOW, flow_id, before.version)
@@ -175,6 +191,10 @@ class Edit:
             yield after.put()
         elif flow_id in self._held:
             yield Expect(FLOW, flow_id, before.version)
+
+    def _check_classes(self, before: Flow | Source | None, after: Flow | Source) -> None:
+        classes = None if before is None else auth_classes(before.tags)
+        self.access.check_change(classes, auth_classes(after.tags))
 
     def _made(self, flow: Flow) -> Flow:
         return replace(
@@ -212,6 +232,8 @@ class Edit:
                     gone.append(source_event("sources/deleted", self.now_ns, body, before.source))
             return
         source = after.source
+        if not self.access.everything:
+            self._check_classes(None if before is None else before.source, source)
         if before is None:
             source = replace(source, created=now, updated=now, created_by=by, updated_by=by)
         elif source != before.source:

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 
+from tams_gateway.auth.access import Access
+from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import among
 from tams_gateway.storage.query import Absent, Condition, Equal, OneOf
+from tams_gateway.storage.records import Kind
 
 
 def equal(field: str, value: int | bool | str | None) -> Iterable[Condition]:
@@ -11,12 +15,19 @@ def equal(field: str, value: int | bool | str | None) -> Iterable[Condition]:
     return () if value is None else (Equal(field, value),)
 
 
-def collected_by(params: Params) -> Iterable[Condition]:
-    """Return the filter of `collected_by_ids`; blank asks for what nothing collects (R-PAGE-17)."""
+def collected_by(
+    gateway: Gateway, access: Access, kind: Kind, params: Params
+) -> Iterable[Condition]:
+    """Return the filter of `collected_by_ids`; blank asks for what nothing collects (R-PAGE-17).
+
+    What the principal may not read collects nothing that it is told of.
+    """
     ids = params.uuids("collected_by_ids")
     if ids is None:
         return ()
-    return (OneOf("collected_by", ids),) if ids else (Absent("collected_by"),)
+    if not ids:
+        return (Absent("collected_by"),)
+    return (OneOf("collected_by", tuple(sorted(among(gateway, access, kind, ids)))),)
 
 
 def tags(params: Params) -> Iterable[Condition]:

@@ -4,11 +4,13 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import Permission
 from tams_gateway.domain import technical
 from tams_gateway.domain.body import MIME_PATTERN
 from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.flow import STATUSES, Flow, FlowPut, parse_put
 from tams_gateway.domain.identifiers import path_uuid
+from tams_gateway.domain.tags import auth_classes
 from tams_gateway.domain.timerange import TimeRange
 from tams_gateway.operations import relations
 from tams_gateway.operations.deletions import new_life
@@ -22,6 +24,7 @@ from tams_gateway.operations.listing import chosen_sort, list_records
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.profiles import find_profile
+from tams_gateway.operations.visibility import permitted, shown
 from tams_gateway.storage.changes import ExpectTouched
 from tams_gateway.storage.query import Condition, Segmentless, Sort, Touches
 from tams_gateway.storage.records import Record
@@ -47,7 +50,7 @@ def get_flows(gateway: Gateway, request: Request) -> Response:
         *equal("frame_width", params.integer("frame_width", 0)),
         *equal("frame_height", params.integer("frame_height", 0)),
         *equal("init_segments", params.boolean("init_segments")),
-        *collected_by(params),
+        *collected_by(gateway, request.access, FLOW, params),
         *tags(params),
     ]
     sort = chosen_sort(params, _SORTS)
@@ -64,13 +67,15 @@ def _touching(timerange: TimeRange | None) -> tuple[Condition, ...]:
 def get_flow(gateway: Gateway, request: Request) -> Response:
     """Return one flow; its timerange only if asked for (R-FLW-17)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
-    record = flow_record(gateway, flow_id)
+    record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
+    record = permitted(request.access, Permission.READ, record, f"flow {flow_id}")
     timerange = None
     if request.query:
         params = Params(request.query)
         within = params.timerange("timerange")
         if params.boolean("include_timerange"):
             timerange = _timerange(gateway, record, within)
+    [record] = shown(gateway, request.access, FLOW, [record])
     return Response(body=flow_document(record.body, record.touched, timerange))
 
 
@@ -85,23 +90,20 @@ def _timerange(gateway: Gateway, record: Record, within: TimeRange | None) -> Ti
     return extent_timerange(extent).intersect(within)
 
 
-def flow_record(gateway: Gateway, flow_id: str) -> Record:
-    """Return the record of a flow; raises `NotFound`."""
-    record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
-    if record is None:
-        raise NotFound(f"no flow {flow_id}")
-    return record
-
-
 def put_flow(gateway: Gateway, request: Request) -> Response:
     """Create a flow (201) or replace its metadata (204) (R-FLW-01 to -06)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     sent = parse_put(request.body, flow_id)
     edit = Edit(gateway, request)
     stored = edit.stored(flow_id)
+    if not edit.access.everything:
+        _check_access(edit, sent, stored)
     if stored is not None:
         stored.flow.check_writable()
     flow = _described(gateway, sent, stored)
+    if not edit.access.everything:
+        before = stored.flow if stored else None
+        flow = relations.as_seen(edit, before, flow, "/flow_collection")
     if stored is not None:
         _check_correction(edit, stored, flow)
     life = new_life(gateway, flow_id, edit.now_ns) if stored is None else stored.life
@@ -111,6 +113,25 @@ def put_flow(gateway: Gateway, request: Request) -> Response:
         return Response(status=204)
     location = f"{request.base}/flows/{flow_id}"
     return Response(status=201, body=edit.made[flow_id], headers={"Location": location})
+
+
+def _check_access(edit: Edit, sent: FlowPut, stored: StoredFlow | None) -> None:
+    """Refuse a flow that the principal may not make or replace (R-AUTH-07).
+
+    One that is hidden from it is refused as a new one, as far as the principal makes none.
+    """
+    flow_id, source_id, access = sent.common.id, sent.common.source_id, edit.access
+    before = None if stored is None else auth_classes(stored.flow.tags)
+    if before is None or not access.any(before):
+        access.check_change(None, auth_classes(sent.common.tags))
+    if before is not None:
+        absent = NotFound(f"no flow {flow_id}")
+        access.require(Permission.WRITE, before, absent, f"flow {flow_id}")
+    if stored is None or stored.flow.source_id != source_id:
+        source = edit.source(source_id)
+        if source is not None:
+            classes, absent = auth_classes(source.source.tags), NotFound(f"no source {source_id}")
+            access.require(Permission.WRITE, classes, absent, f"source {source_id}")
 
 
 def _described(gateway: Gateway, sent: FlowPut, stored: StoredFlow | None) -> Flow:

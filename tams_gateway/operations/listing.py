@@ -8,6 +8,7 @@ from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.paging import Paging, order_headers, page_headers, record_key
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import readable, shown
 from tams_gateway.storage.query import Condition, Query, Sort
 from tams_gateway.storage.records import Kind, Record
 
@@ -25,16 +26,20 @@ def list_records(
 ) -> Response:
     """Return the page that the request asks for of the records that meet the conditions.
 
+    What the principal may not read is no part of the listing (R-AUTH-07).
+
     `ordered` listings know `reverse_order` and its headers; that of profiles does not.
     """
     paging = Paging.of(params, gateway.limits)
     reverse = ordered and params.boolean("reverse_order") is True
     after = paging.after(kind, sort)
-    page = gateway.metadata.find(Query(kind, tuple(where), sort, reverse, after, paging.limit))
+    conditions = (*where, *readable(request.access, kind))
+    page = gateway.metadata.find(Query(kind, conditions, sort, reverse, after, paging.limit))
     next_key = record_key(page.items[-1], sort) if page.more else None
     more = order_headers(len(page.items), reverse) if ordered else {}
     headers = page_headers(request, params, paging.limit, next_key, more)
-    return Response(body=json_list([show(record) for record in page.items]), headers=headers)
+    items = shown(gateway, request.access, kind, page.items)
+    return Response(body=json_list([show(record) for record in items]), headers=headers)
 
 
 def chosen_sort(params: Params, sorts: Sequence[tuple[str, Sort]]) -> Sort:

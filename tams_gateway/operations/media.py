@@ -12,15 +12,17 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import Permission, denied
 from tams_gateway.domain.errors import Forbidden, Immutable, Invalid, NotFound, Refusal
 from tams_gateway.domain.media_object import Instance, MediaObject
-from tams_gateway.operations import media_objects, media_ranges
+from tams_gateway.operations import media_objects, media_ranges, references
 from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.kinds import HOLD, LEASE
 from tams_gateway.operations.media_checksums import verified
 from tams_gateway.operations.media_objects import Stored
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import knows, may_use
 from tams_gateway.storage.capabilities import SupportsMediaRoutes
 from tams_gateway.storage.errors import ConflictError, FullError, MissingError
 from tams_gateway.storage.media_urls import MediaUrls
@@ -72,7 +74,7 @@ def signed(gateway: Gateway, request: Request) -> bool:
 def get_media(gateway: Gateway, request: Request) -> Response:
     """Return the bytes at a key, or one range of them; for HEAD no file is opened (B28, B32)."""
     target = _target(gateway, request)
-    media_object = _found(gateway, target).object
+    media_object = _permitted(gateway, request, target, Permission.READ).object
     instance = target.instance_of(media_object)
     if instance is None or instance.version is None:
         raise target.nothing()
@@ -108,6 +110,7 @@ def put_media(gateway: Gateway, request: Request) -> Response:
     content type or a checksum that does not hold.
     """
     target = _target(gateway, request)
+    _permitted(gateway, request, target, Permission.WRITE)
     stored = _allocated(gateway, target)
     _check_content_type(request, stored.object)
     limit = gateway.limits.media_bytes
@@ -134,7 +137,11 @@ def _held(gateway: Gateway) -> bool:
 def _target(gateway: Gateway, request: Request) -> _Target:
     name, key = request.path["store"], request.path["key"]
     for backend in gateway.backends.values():
-        if backend.name == name and isinstance(backend.store, SupportsMediaRoutes):
+        if (
+            backend.name == name
+            and isinstance(backend.store, SupportsMediaRoutes)
+            and knows(request.access, backend)
+        ):
             return _Target(backend, backend.store.media_urls, key)
     raise NotFound(f"no media in {name!r}")
 
@@ -143,6 +150,22 @@ def _found(gateway: Gateway, target: _Target) -> Stored:
     stored = media_objects.at_place(gateway, f"{target.backend.id}/{target.key}")
     if stored is None or stored.object.state == "collected":
         raise target.nothing()
+    return stored
+
+
+def _permitted(
+    gateway: Gateway, request: Request, target: _Target, permission: Permission
+) -> Stored:
+    """Return the object at a key that the principal may use; a signature lets everybody do it.
+
+    Raises `NotFound` where it knows nothing of the object, else `Forbidden`.
+    """
+    stored = _found(gateway, target)
+    access = request.access
+    if not access.everything:
+        references.require(gateway, access, permission, stored.object, target.nothing())
+        if not may_use(access, permission, target.backend):
+            raise denied(permission, f"in storage backend {target.backend.label}")
     return stored
 
 

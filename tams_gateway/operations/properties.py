@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import Permission
 from tams_gateway.domain.body import Body, Label, Natural
 from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.flow import CollectionItem, Flow
@@ -17,6 +18,7 @@ from tams_gateway.operations import relations
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.visibility import seen
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[Gateway, Request], Response]
@@ -33,24 +35,18 @@ _EMPTY = {"label": "", "description": "", "flow_collection": [], "read_only": Fa
 """What an unset property reads as; a bit rate reads `null` (G-06)."""
 
 
-def _load(edit: Edit, request: Request) -> Flow | Source:
-    """Return what the path names; raises `NotFound`."""
+def _load(edit: Edit, request: Request, permission: Permission) -> Flow | Source:
+    """Return what the path names; raises `NotFound`, and `Forbidden` for too little permission."""
     if "flowId" in request.path:
-        flow_id = path_uuid(request.path["flowId"], "flow")
-        stored_flow = edit.flow(flow_id)
-        if stored_flow is None:
-            raise NotFound(f"no flow {flow_id}")
-        return stored_flow.flow
-    source_id = path_uuid(request.path["sourceId"], "source")
-    stored_source = edit.source(source_id)
-    if stored_source is None:
-        raise NotFound(f"no source {source_id}")
-    return stored_source.source
+        return edit.existing(path_uuid(request.path["flowId"], "flow"), permission).flow
+    return edit.existing_source(path_uuid(request.path["sourceId"], "source"), permission).source
 
 
 def _store(edit: Edit, owner: Flow | Source, name: str, value: object) -> Response:
     """Store the owner with a new value; the same value changes nothing at all (G-16)."""
     changed = replace(owner, **{name: value})
+    if isinstance(owner, Flow) and isinstance(changed, Flow) and name == "flow_collection":
+        changed = relations.as_seen(edit, owner, changed, "")
     if changed != owner:
         if isinstance(changed, Flow):
             relations.put_flow(edit, changed, collection_at="")
@@ -73,7 +69,8 @@ def getter(name: str) -> Operation:
     """Return the operation that reads a property; an unset one is 200 (R-SRC-05, R-FPR-03)."""
 
     def get(gateway: Gateway, request: Request) -> Response:
-        value = getattr(_load(Edit(gateway), request), name)
+        owner = _load(Edit(gateway, request), request, Permission.READ)
+        value = getattr(seen(gateway, request.access, owner), name)
         shown = _EMPTY.get(name) if value is UNSET else value
         return Response(body=msgspec.json.encode(shown))
 
@@ -85,7 +82,7 @@ def setter(name: str, body: Body[T]) -> Operation:
 
     def put(gateway: Gateway, request: Request) -> Response:
         edit = Edit(gateway, request)
-        owner = _load(edit, request)
+        owner = _load(edit, request, Permission.WRITE)
         value = body.decode(request.body)
         _writable(owner, name)
         return _store(edit, owner, name, value)
@@ -98,7 +95,7 @@ def remover(name: str) -> Operation:
 
     def delete(gateway: Gateway, request: Request) -> Response:
         edit = Edit(gateway, request)
-        owner = _load(edit, request)
+        owner = _load(edit, request, Permission.WRITE)
         _writable(owner, name)
         return _store(edit, owner, name, UNSET)
 
@@ -111,7 +108,7 @@ def _tags(owner: Flow | Source) -> Tags:
 
 def get_tag(gateway: Gateway, request: Request) -> Response:
     """Return the value of one tag; an absent one is 404 (R-FPR-02)."""
-    tags = _tags(_load(Edit(gateway), request))
+    tags = _tags(_load(Edit(gateway, request), request, Permission.READ))
     name = request.path["name"]
     if name not in tags:
         raise NotFound(f"no tag {name!r}")
@@ -121,7 +118,7 @@ def get_tag(gateway: Gateway, request: Request) -> Response:
 def put_tag(gateway: Gateway, request: Request) -> Response:
     """Create or replace one tag (R-FPR-01)."""
     edit = Edit(gateway, request)
-    owner = _load(edit, request)
+    owner = _load(edit, request, Permission.WRITE)
     value = _tag.decode(request.body)
     _writable(owner, "tags")
     return _store(edit, owner, "tags", {**_tags(owner), request.path["name"]: value})
@@ -130,7 +127,7 @@ def put_tag(gateway: Gateway, request: Request) -> Response:
 def delete_tag(gateway: Gateway, request: Request) -> Response:
     """Remove one tag; an absent one is 404 (R-SRC-06, R-FPR-02)."""
     edit = Edit(gateway, request)
-    owner = _load(edit, request)
+    owner = _load(edit, request, Permission.WRITE)
     tags = dict(_tags(owner))
     if tags.pop(request.path["name"], None) is None:
         raise NotFound(f"no tag {request.path['name']!r}")

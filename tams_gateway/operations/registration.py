@@ -17,7 +17,8 @@ class Registration:
 
     `objects` are all that the segments name and that have a record; `labels` those of the storage
     backends, which no uncontrolled instance may take (R-SEG-22). `absent` are the allocated ones
-    that are refused, since their bytes are not there.
+    that are refused, since their bytes are not there. `hidden` are ids of objects that the
+    principal knows nothing of, which are not in `objects` (R-AUTH-07).
     """
 
     def __init__(
@@ -26,12 +27,14 @@ class Registration:
         objects: Mapping[str, MediaObject],
         labels: frozenset[str],
         absent: frozenset[str] = frozenset(),
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         self._flow = flow
         self._uses_init_segments = flow.uses_init_segments
         self._objects = dict(objects)
         self._labels = labels
         self._absent = absent
+        self._hidden = hidden
         self.changed: dict[str, MediaObject] = {}
         """The objects that the accepted segments register or use, as they are to be stored."""
 
@@ -67,6 +70,8 @@ class Registration:
                 f"object {sent.object_id!r} is unknown: allocate it at /flows/{self._flow.id}"
                 "/storage, or give get_urls where it can be read",
             )
+        if sent.object_id in self._hidden:
+            raise Invalid.at("/object_id", f"the id {sent.object_id!r} is taken")
         if sent.object_id in self._objects:
             raise Invalid.at("/object_id", f"object {sent.object_id!r} is being deleted")
         assert isinstance(self._flow.container, str)

@@ -16,6 +16,7 @@ from tams_gateway.domain.source import Source
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import StoredFlow, read_flow
 from tams_gateway.operations.kinds import FLOW
+from tams_gateway.operations.visibility import among, with_hidden
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.query import After, Equal, Present, Query, Sort
 
@@ -38,6 +39,32 @@ def put_flow(
         members_before = before.members if before else ()
         _move_members(edit, flow.id, members_before, flow.members)
         _derive_source(edit, flow.source_id)
+
+
+def as_seen(edit: Edit, before: Flow | None, flow: Flow, at: str) -> Flow:
+    """Return a flow with the collection that its sender means, who may not see all members.
+
+    Members that it may not read are as flows that are not here, and those that the flow had stay:
+    nobody drops what it cannot see. `at` points to the collection in the body. Raises `Invalid`.
+    """
+    if edit.access.everything:
+        return flow
+    sent = flow.flow_collection or ()
+    check_members(flow.id, sent, at)
+    stored = () if before is None or before.flow_collection is UNSET else before.flow_collection
+    ids = [item.id for item in (*sent, *stored)]
+    readable = among(edit.gateway, edit.access, FLOW, ids)
+    for index, item in enumerate(sent):
+        if item.id not in readable:
+            raise _unregistered(at, index, item.id)
+    hidden = {item.id for item in stored} - readable
+    if not hidden:
+        return flow
+    return replace(flow, flow_collection=with_hidden(sent, stored, hidden))
+
+
+def _unregistered(at: str, index: int, flow_id: str) -> Invalid:
+    return Invalid.at(f"{at}/{index}/id", f"flow {flow_id} is not registered here")
 
 
 def delete_flow(edit: Edit, flow: Flow) -> None:
@@ -104,11 +131,17 @@ def _check_collection(edit: Edit, flow: Flow, at: str) -> None:
     edit.load_flows(flow.members)
     for index, item in enumerate(items):
         if edit.flow(item.id) is None:
-            raise Invalid.at(f"{at}/{index}/id", f"flow {item.id} is not registered here")
+            raise _unregistered(at, index, item.id)
     _refuse_cycle(edit, flow, at)
     siblings = [one.flow for one in _collecting_flows(edit, flow.source_id)]
     others = [sibling for sibling in siblings if sibling.id != flow.id]
-    check_siblings(flow, others, _sources_of(edit, [flow, *others]), at)
+    try:
+        check_siblings(flow, others, _sources_of(edit, [flow, *others]), at)
+    except Invalid:
+        if edit.access.everything:
+            raise
+        # It names a sibling and its members, which may be hidden.
+        raise Invalid.at(at, "contradicts another flow of the same source") from None
 
 
 def _refuse_cycle(edit: Edit, flow: Flow, at: str) -> None:

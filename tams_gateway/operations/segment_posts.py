@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Raw
 
+from tams_gateway.auth.access import Permission
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Invalid, Refusal
 from tams_gateway.domain.identifiers import path_uuid
@@ -17,7 +18,7 @@ from tams_gateway.domain.segment import (
     document,
     parse_post,
 )
-from tams_gateway.operations import media_objects, uploads
+from tams_gateway.operations import media_objects, references, uploads
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import StoredFlow
 from tams_gateway.operations.gateway import Gateway
@@ -40,7 +41,7 @@ def post_segments(gateway: Gateway, request: Request) -> Response:
     """Add segments: 201 if all are stored, 200 with the failed ones of a list (R-SEG-11)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    stored = edit.existing(flow_id)
+    stored = edit.existing(flow_id, Permission.WRITE)
     sent = parse_post(request.body)
     stored.flow.check_writable()
     if not stored.flow.container:
@@ -82,7 +83,12 @@ def _add(
 ) -> list[Outcome]:
     """Store what can be stored; a round is tried again without what meets stored segments."""
     objects = _objects(gateway, posts)
-    known = {object_id: one.object for object_id, one in objects.items()}
+    hidden = frozenset(
+        id_
+        for id_, one in objects.items()
+        if references.hidden(gateway, request.access, stored.flow.id, one.object)
+    )
+    known = {id_: one.object for id_, one in objects.items() if id_ not in hidden}
     absent: frozenset[str] = frozenset()
     if gateway.limits.require_upload:
         absent = uploads.absent(gateway, known.values())
@@ -90,7 +96,7 @@ def _add(
     while True:
         # Younger than all that touched the flow, also where the clock was set back.
         at = max(gateway.now_ns(), (stored.touched or 0) + 1)
-        batch = _Batch(Registration(stored.flow, known, _labels(gateway), absent), at)
+        batch = _Batch(Registration(stored.flow, known, _labels(gateway), absent, hidden), at)
         outcomes = [
             settled[index] if index in settled else batch.judge(index, post)
             for index, post in enumerate(posts)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from tams_gateway.auth.access import Permission, denied
 from tams_gateway.domain.identifiers import path_uuid
 from tams_gateway.domain.timerange import TimeRange
 from tams_gateway.operations.documents import extent_timerange, json_list
@@ -22,12 +23,16 @@ from tams_gateway.operations.paging import (
 )
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.urls import UrlFilter, url_lists
+from tams_gateway.operations.visibility import classes_of, hidden_backends
 from tams_gateway.storage.query import Page, SegmentQuery
 from tams_gateway.storage.records import Record, Segment
 
 
 def get_segments(gateway: Gateway, request: Request) -> Response:
-    """Return a page of a flow's segments; those of an unknown flow are none (R-SEG-01)."""
+    """Return a page of a flow's segments; those of an unknown flow are none (R-SEG-01).
+
+    So they are of one that the principal may do nothing with (R-AUTH-06).
+    """
     flow_id = path_uuid(request.path["flowId"], "flow")
     params = Params(request.query)
     paging = Paging.of(params, gateway.limits)
@@ -46,6 +51,12 @@ def get_segments(gateway: Gateway, request: Request) -> Response:
     )
     record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
     page: Page[Segment] = Page([], False)
+    if record is not None and not request.access.everything:
+        classes = classes_of(record)
+        if not request.access.any(classes):
+            record = None
+        elif not request.access.may(Permission.READ, classes):
+            raise denied(Permission.READ, f"flow {flow_id}")
     if record is not None:
         page = touching(gateway, timerange, replace(query, life=read_life(record)))
     next_key = encode_key(SegmentPlace(page.items[-1].end_ns)) if page.more else None
@@ -104,7 +115,9 @@ def segment_documents(
     for object_id, init_id in init_ids.items():
         if object_id in records and init_id in records:
             sources[object_id] = records[object_id].body + records[init_id].body
-    made = gateway.recent.made((wanted, request.base, with_object_timerange), gateway.now_ns())
+    hidden = hidden_backends(gateway, request.access)
+    way = (wanted, request.base, with_object_timerange, hidden)
+    made = gateway.recent.made(way, gateway.now_ns())
     new = [object_id for object_id, source in sources.items() if source not in made]
     if new:
         shown = {one: records[one] for one in (*new, *init_ids.values()) if one in records}

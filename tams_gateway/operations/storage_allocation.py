@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tams_gateway.auth.access import Access, Permission, denied
 from tams_gateway.domain.body import Body, Mime
 from tams_gateway.domain.errors import Invalid
 from tams_gateway.domain.identifiers import Uuid, new_object_ids, path_uuid
@@ -17,6 +18,7 @@ from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import StoredFlow
 from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request, Response
+from tams_gateway.operations.visibility import may_use, writable_backend
 
 _ObjectId = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 
@@ -37,12 +39,12 @@ def post_storage(gateway: Gateway, request: Request) -> Response:
     """Allocate objects for a flow: all of them, or none (R-STO-01 to -11)."""
     flow_id = path_uuid(request.path["flowId"], "flow")
     edit = Edit(gateway, request)
-    stored = edit.existing(flow_id)
+    stored = edit.existing(flow_id, Permission.WRITE)
     # The body is optional (R-STO-02).
     posted = _posted.decode(request.body) if request.body else _Posted()
     _check(gateway, posted)
     content_type = _content_type(stored, posted)
-    backend = _backend(gateway, posted)
+    backend = _backend(gateway, request.access, posted)
     ids = _ids(gateway, posted, edit.now_ns)
     expires = edit.now_ns + gateway.limits.object_lifetime * SECOND
     presigned = posted.presigned is not False
@@ -80,12 +82,14 @@ def _check(gateway: Gateway, posted: _Posted) -> None:
             raise Invalid.at("/object_ids", "an id is given twice")
 
 
-def _backend(gateway: Gateway, posted: _Posted) -> Backend:
-    if isinstance(posted.storage_id, UnsetType):
-        return gateway.default_backend
-    if posted.storage_id not in gateway.backends:
-        raise Invalid.at("/storage_id", f"no storage backend {posted.storage_id}")
-    return gateway.backends[posted.storage_id]
+def _backend(gateway: Gateway, access: Access, posted: _Posted) -> Backend:
+    """Return the backend that is named, else the default or another that may be written in."""
+    if not isinstance(posted.storage_id, UnsetType):
+        return writable_backend(gateway, access, posted.storage_id)
+    for backend in (gateway.default_backend, *gateway.backends.values()):
+        if may_use(access, Permission.WRITE, backend):
+            return backend
+    raise denied(Permission.WRITE, "any storage backend")
 
 
 def _content_type(stored: StoredFlow, posted: _Posted) -> str:

@@ -8,6 +8,7 @@ from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.paging import Paging, encode_key, order_headers, page_headers
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import knows
 
 
 class _Place(msgspec.Struct, array_like=True):
@@ -16,7 +17,7 @@ class _Place(msgspec.Struct, array_like=True):
 
 
 def get_storage_backends(gateway: Gateway, request: Request) -> Response:
-    """Return a page of the backends by label (R-STB-04)."""
+    """Return a page of the backends that the principal knows, by label (R-STB-04)."""
     params = Params(request.query)
     paging = Paging.of(params, gateway.limits)
     reverse = params.boolean("reverse_order") is True
@@ -26,7 +27,8 @@ def get_storage_backends(gateway: Gateway, request: Request) -> Response:
         (
             backend
             for backend in gateway.backends.values()
-            if all(one.holds(tag_fields(backend.tags)) for one in filters)
+            if knows(request.access, backend)
+            and all(one.holds(tag_fields(backend.tags)) for one in filters)
         ),
         key=_order,
         reverse=reverse,

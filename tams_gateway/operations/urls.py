@@ -15,6 +15,7 @@ from tams_gateway.domain.tags import tag_fields
 from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request
 from tams_gateway.operations.params import Params, TagFilter
+from tams_gateway.operations.visibility import hidden_backends
 from tams_gateway.storage.objects import Place
 
 _QUOTE: Final = '"'
@@ -66,7 +67,10 @@ class UrlFilter(msgspec.Struct, frozen=True):
 def url_lists(
     gateway: Gateway, request: Request, wanted: UrlFilter, objects: Sequence[MediaObject]
 ) -> list[str]:
-    """Return for each object the JSON list of its URLs, presigned ones first (R-SEG-07, B8)."""
+    """Return for each object the JSON list of its URLs, presigned ones first (R-SEG-07, B8).
+
+    Those in storage backends that the principal may not read are left out (R-AUTH-08).
+    """
     # Each item with a comma before it.
     lists = [""] * len(objects)
     uncontrolled = [""] * len(objects)
@@ -82,8 +86,11 @@ def url_lists(
                 indexes[instance.storage_id].append(index)
                 places[instance.storage_id].append(Place(instance.key, instance.version))
     base = msgspec.json.encode(request.base).decode()[:-1]
+    hidden = hidden_backends(gateway, request.access)
     backends = [
-        one for one in gateway.backends.values() if one.id in places and wanted.accepts(one)
+        one
+        for one in gateway.backends.values()
+        if one.id in places and one.id not in hidden and wanted.accepts(one)
     ]
     for presigned in (True, False) if wanted.presigned is None else (wanted.presigned,):
         for backend in backends:

@@ -12,11 +12,15 @@ from tams_gateway.plugin import Context, Provider, Secret, hookimpl
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`keys` holds the key of each principal; all of them get the same scopes."""
+    """`keys` holds the key of each principal, `groups` the groups of those that are in some.
+
+    All of them get the same scopes.
+    """
 
     keys: Mapping[str, Secret]
     header: str = "x-api-key"
     scopes: tuple[Scope, ...] = tuple(Scope)
+    groups: Mapping[str, tuple[str, ...]] = {}
 
 
 class ApiKeys:
@@ -33,7 +37,8 @@ class ApiKeys:
             return None
         for name, secret in self._settings.keys.items():
             if hmac.compare_digest(secret.value.encode(), key.encode()):
-                return Principal(name, frozenset(self._settings.scopes))
+                groups = frozenset(self._settings.groups.get(name, ()))
+                return Principal(name, frozenset(self._settings.scopes), groups)
         self._log.info("key_refused", peer=credentials.peer)
         raise DeniedError("unknown API key")
 

@@ -1,0 +1,152 @@
+"""What a principal sees and may change, by the classes of its records (R-AUTH-06 to -10).
+
+Every operation asks here; `references` says it of objects. Where the principal has access to
+everything, each function returns at once.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from tams_gateway.auth.access import Access, Permission, denied
+from tams_gateway.domain.errors import Invalid, NotFound
+from tams_gateway.domain.flow import CollectionItem, Flow
+from tams_gateway.domain.source import Source
+from tams_gateway.domain.tags import AUTH_CLASSES, auth_classes
+from tams_gateway.operations.flow_records import read_flow, read_source
+from tams_gateway.operations.gateway import Backend, Gateway
+from tams_gateway.operations.kinds import FLOW, SOURCE
+from tams_gateway.storage.query import Condition, OneOf
+from tams_gateway.storage.records import Kind, Record
+
+Related = TypeVar("Related", bound=Flow | Source)
+
+
+def classes_of(record: Record) -> frozenset[str]:
+    """Return the classes of a record; one from before there were any is for admins alone."""
+    classes = record.fields.get(AUTH_CLASSES, frozenset())
+    assert isinstance(classes, frozenset)
+    return classes
+
+
+def permitted(access: Access, permission: Permission, record: Record | None, what: str) -> Record:
+    """Return the record if the principal may do that with it; `what` names it, as `flow ID`.
+
+    Raises `NotFound` for one that is not there and for one that it may do nothing with, with the
+    same text; `Forbidden` where it may do other things (R-AUTH-06).
+    """
+    if record is None:
+        raise NotFound(f"no {what}")
+    if not access.everything:
+        access.require(permission, classes_of(record), NotFound(f"no {what}"), what)
+    return record
+
+
+def readable(access: Access, kind: Kind) -> tuple[Condition, ...]:
+    """Return the condition that a listing leaves out what the principal may not read."""
+    if access.classes is None or AUTH_CLASSES not in kind.fields:
+        return ()
+    return (OneOf(AUTH_CLASSES, tuple(sorted(access.classes[Permission.READ]))),)
+
+
+def among(gateway: Gateway, access: Access, kind: Kind, ids: Iterable[str]) -> frozenset[str]:
+    """Return those of the ids whose records may be read; all of them, where that is everything."""
+    if access.everything:
+        return frozenset(ids)
+    records = gateway.metadata.get(kind, list(dict.fromkeys(ids)))
+    return frozenset(
+        one.id for one in records.values() if access.may(Permission.READ, classes_of(one))
+    )
+
+
+def shown(
+    gateway: Gateway, access: Access, kind: Kind, records: Sequence[Record]
+) -> Sequence[Record]:
+    """Return the records with documents that name no flow or source that may not be read."""
+    if access.everything or kind not in (FLOW, SOURCE):
+        return records
+    owners: list[Flow | Source] = [
+        read_flow(one).flow if kind is FLOW else read_source(one).source for one in records
+    ]
+    seen = among(gateway, access, kind, (id_ for one in owners for id_ in _related(one)))
+    return [
+        record
+        if seen.issuperset(_related(owner))
+        else replace(record, body=msgspec.json.encode(_only(owner, seen)))
+        for record, owner in zip(records, owners, strict=True)
+    ]
+
+
+def seen(gateway: Gateway, access: Access, owner: Related) -> Related:
+    """Return a flow or source without the relations to what may not be read."""
+    related = _related(owner)
+    if access.everything or not related:
+        return owner
+    kind = FLOW if isinstance(owner, Flow) else SOURCE
+    return _only(owner, among(gateway, access, kind, related))
+
+
+def _related(owner: Flow | Source) -> tuple[str, ...]:
+    return (*owner.members, *owner.collectors)
+
+
+def _only(owner: Related, ids: Collection[str]) -> Related:
+    name = "flow_collection" if isinstance(owner, Flow) else "source_collection"
+    items = tuple(item for item in getattr(owner, name) or () if item.id in ids)
+    collectors = tuple(id_ for id_ in owner.collectors if id_ in ids)
+    return replace(owner, **{name: items or UNSET, "collected_by": collectors or UNSET})
+
+
+def with_hidden(
+    sent: Sequence[CollectionItem], before: Iterable[CollectionItem], hidden: Collection[str]
+) -> tuple[CollectionItem, ...]:
+    """Return a collection as it was sent, with the members that its sender cannot see kept.
+
+    Each stands behind the member that it stood behind.
+    """
+    merged = list(sent)
+    place = 0
+    for item in before:
+        if item.id in hidden:
+            merged.insert(place, item)
+            place += 1
+        else:
+            at = next((at for at, one in enumerate(merged) if one.id == item.id), None)
+            place = place if at is None else at + 1
+    return tuple(merged)
+
+
+def may_use(access: Access, permission: Permission, backend: Backend) -> bool:
+    """Whether the principal may read or write in a storage backend; one without classes is open."""
+    if access.everything or AUTH_CLASSES not in backend.tags:
+        return True
+    return access.may(permission, auth_classes(backend.tags))
+
+
+def knows(access: Access, backend: Backend) -> bool:
+    """Whether the principal may do anything with a storage backend (R-AUTH-07)."""
+    return any(may_use(access, permission, backend) for permission in Permission)
+
+
+def writable_backend(gateway: Gateway, access: Access, storage_id: str) -> Backend:
+    """Return the storage backend that a body names at `/storage_id`, to write in it.
+
+    Raises `Invalid` for one that is not there or not known to the principal, else `Forbidden`.
+    """
+    backend = gateway.backends.get(storage_id)
+    if backend is None or not knows(access, backend):
+        raise Invalid.at("/storage_id", f"no storage backend {storage_id}")
+    if not may_use(access, Permission.WRITE, backend):
+        raise denied(Permission.WRITE, f"in storage backend {storage_id}")
+    return backend
+
+
+def hidden_backends(gateway: Gateway, access: Access) -> frozenset[str]:
+    """Return the ids of the storage backends whose URLs the principal does not get (R-AUTH-08)."""
+    if access.everything:
+        return frozenset()
+    backends = gateway.backends.values()
+    return frozenset(one.id for one in backends if not may_use(access, Permission.READ, one))
