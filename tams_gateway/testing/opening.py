@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import pytest
@@ -13,7 +13,9 @@ from tams_gateway.config_file import Override
 from tams_gateway.plugin.loader import Plugin, load
 from tams_gateway.plugin.provider import Context, Provider
 from tams_gateway.sections import convert
+from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.key_ring import Key, KeyRing
+from tams_gateway.storage.metadata import MetadataStore
 
 T = TypeVar("T")
 
@@ -25,25 +27,52 @@ def _keys(name: str) -> KeyRing:
     return KeyRing(lambda: [Key("kit", hashlib.sha256(name.encode()).digest())])
 
 
-class Opener(msgspec.Struct, Generic[T], frozen=True):
-    """Opens a store, each time once more, here or in another process: it can be pickled.
+class DeadStore:
+    """A metadata store that at some time answers nothing any more."""
 
-    `hook` is what the plugin must have, `Plugin.metadata_store` or `Plugin.object_store`;
-    `options` are those of its section, as texts.
+    def __init__(self, store: MetadataStore) -> None:
+        self.dead = False
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of the store. Raises `StoreError`."""
+        if self.dead and name != "close":
+            raise StoreError("the metadata store is away, as the clause wants it")
+        return getattr(self._store, name)
+
+
+class Opener(msgspec.Struct, Generic[T], frozen=True):
+    """Opens a plugin, each time once more, here or in another process: it can be pickled.
+
+    `hook` is what the plugin must have, such as `Plugin.metadata_store`; `options` are those of its
+    section, as texts. `beside` is the metadata store that its context has.
     """
 
     hook: Callable[[Plugin], Provider[T]]
     plugin: str
     options: Mapping[str, str] = {}
+    beside: "Opener[MetadataStore] | None" = None
 
     def __call__(self) -> T:
-        """Return the store, open. Raises what the plugin's `open` raises, and as `settings`."""
+        """Return it, open. Raises what the plugin's `open` raises, and as `settings`."""
+        return self._opened(None if self.beside is None else self.beside())
+
+    def on_a_dead_store(self) -> T:
+        """Return it, open, when its metadata store has come to answer nothing."""
+        store = None if self.beside is None else DeadStore(self.beside())
+        opened = self._opened(store)
+        if store is not None:
+            store.dead = True
+        return opened
+
+    def _opened(self, metadata: MetadataStore | None) -> T:
         context = Context(
             name=self.plugin,
             log=structlog.get_logger("tams_gateway.plugin").bind(plugin=self.plugin),
             now=time.time,
             url_lifetime=_URL_LIFETIME,
             keys=_keys,
+            metadata=metadata,
         )
         return self.provider().open(self.settings(), context)
 

@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
-_KINDS = {"metadata": "a metadata store", "objects": "an object store"}
+_KINDS = {
+    "metadata": "a metadata store",
+    "objects": "an object store",
+    "auth": "an auth provider",
+    "events": "an event sink",
+}
 
 
 class _Choose(argparse.Action):
@@ -68,6 +73,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         **shared,
     )
     group.addoption(
+        "--tams-credentials",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what the auth provider must accept: 'HEADER: VALUE' or access_token=VALUE",
+    )
+    group.addoption(
         "--tams-segments",
         type=int,
         default=100_000,
@@ -88,4 +100,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Refuse to run the suite where no plugin is chosen."""
     suite = Path(__file__).with_name("suite.py")
     if not config.option.tams_chosen and any(suite == item.path for item in items):
-        raise pytest.UsageError("say what to prove: --tams-metadata NAME or --tams-objects NAME")
+        raise pytest.UsageError(
+            f"say what to prove: {' or '.join(f'--tams-{kind} NAME' for kind in _KINDS)}"
+        )

@@ -17,9 +17,21 @@ _SUITE: Final = "tams_gateway.testing.suite"
 _HOOKS: Final[Mapping[str, Callable[[Plugin], Provider[Any]]]] = {
     "metadata": Plugin.metadata_store,
     "objects": Plugin.object_store,
+    "auth": Plugin.auth_provider,
+    "events": Plugin.event_sink,
 }
-_KINDS: Final = {"TestMetadataStore": "metadata", "TestObjectStore": "objects"}
-_STORES: Final = {"metadata": "metadata store", "objects": "object store"}
+_KINDS: Final = {
+    "TestMetadataStore": "metadata",
+    "TestObjectStore": "objects",
+    "TestAuthProvider": "auth",
+    "TestEventSink": "events",
+}
+_WORDS: Final = {
+    "metadata": "metadata store",
+    "objects": "object store",
+    "auth": "auth provider",
+    "events": "event sink",
+}
 _LONGEST: Final = 300
 
 
@@ -65,7 +77,7 @@ class Report:
         """Tell for each plugin what failed and why it matters, what was skipped, what is proven."""
         line = terminalreporter.write_line
         for kind, outcomes in self._outcomes.items():
-            what = f"contract of the {_STORES[kind]} {self._chosen[kind][0]!r}"
+            what = f"contract of the {_WORDS[kind]} {self._chosen[kind][0]!r}"
             terminalreporter.section(what)
             for report in outcomes["failed"]:
                 _, clause, why = _words(report) or ("", "", "")

@@ -8,6 +8,9 @@ from tests.testing.kit import run
 
 ALONE = "its provider says shared=False: its data live in one process"
 IDLE = "it holds nothing open between calls"
+NO_OUTBOX = "the gateway calls deliver: it reads no outbox itself"
+OWN_OUTBOX = "it reads the outbox itself: nobody calls deliver"
+NO_WEBHOOKS = "it delivers no webhooks"
 NO_COPY = "it has no copy: what it is to hold comes through the gateway"
 
 OURS: dict[str, tuple[str, set[str]]] = {
@@ -18,6 +21,8 @@ OURS: dict[str, tuple[str, set[str]]] = {
         "--tams-objects filesystem --tams-option durability=process",
         {IDLE, NO_COPY},
     ),
+    "log": ("--tams-events log", {NO_OUTBOX, NO_WEBHOOKS}),
+    "webhook": ("--tams-events webhook", {OWN_OUTBOX}),
 }
 """The arguments for each, and why clauses are skipped."""
 
@@ -37,7 +42,7 @@ def test_our_own_stores_keep_their_contracts(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "say what to prove: --tams-metadata NAME or --tams-objects NAME"),
+        ([], "say what to prove: --tams-metadata NAME or --tams-objects NAME or --tams-auth NAME"),
         (["--tams-metadata", "sqlit"], "--tams-metadata sqlit: no plugin 'sqlit'; installed: "),
         (["--tams-objects", "sqlite"], "plugin 'sqlite' does not fit [objects.NAME]"),
         (["--tams-metadata", "sqlite", "--tams-option", "pth=x"], "--tams-option pth: unknown key"),

@@ -1,10 +1,11 @@
-"""The kit finds what is wrong: each store that is wrong on purpose, by the clause meant for it."""
+"""The kit finds what is wrong: each plugin that is wrong on purpose, by the clause meant for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.testing import wrong_metadata, wrong_objects
+from tests.testing import wrong_auth, wrong_metadata, wrong_objects, wrong_sinks
 from tests.testing.kit import Outcome, run
 
 CAUGHT = {
@@ -42,27 +43,54 @@ CAUGHT_OBJECTS = {
 }
 """The clause that is meant for each object store."""
 
+RIGHT_KEY = "X-Key: alice-right-and-long"
+
+CAUGHT_AUTH = {
+    "LetsAllIn": "a request without credentials is nobodys",
+    "ComparesStart": "credentials that differ in a character are denied",
+    "Echoes": "a denial does not repeat the secret",
+    "Breaks": "what strangers send lets nobody in",
+    "DeniesWhenStoreIsAway": "a store that is away is no denial",
+    "RemembersOne": "many threads are told the same",
+}
+"""The clause that is meant for each auth provider."""
+
+CAUGHT_SINKS = {
+    "NeedsEveryField": "events that were deleted with their source are taken",
+    "KnowsNoSources": "events of every type are taken",
+    "OnlyOnce": "events may come again",
+    "KeepsAll": "calls leave nothing open",
+    "RaisesInCheck": "it says whether it works",
+    "LeavesThread": "closing ends it and releases what was opened",
+}
+"""The clause that is meant for each event sink."""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which the wrong stores are a distribution, as pip would leave it."""
+    """Return a folder in which the wrong plugins are a distribution, as pip would leave it."""
     folder = tmp_path_factory.mktemp("installed")
     metadata = folder / "wrong-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: wrong\nVersion: 1.0\n")
-    names = [f"{name} = {wrong_metadata.__name__}:{name}" for name in CAUGHT]
-    objects = ("Copying", *CAUGHT_OBJECTS)
-    names += [f"{name} = {wrong_objects.__name__}:{name}" for name in objects]
+    modules = {
+        wrong_metadata: CAUGHT,
+        wrong_objects: ("Copying", *CAUGHT_OBJECTS),
+        wrong_auth: ("Right", *CAUGHT_AUTH),
+        wrong_sinks: ("Deaf", *CAUGHT_SINKS),
+    }
+    names = [f"{one} = {module.__name__}:{one}" for module, all_ in modules.items() for one in all_]
     (metadata / "entry_points.txt").write_text("\n".join(["[tams_gateway]", *names]))
     return folder
 
 
-def prove(clause: str, installed: Path, folder: Path, *chosen: str) -> Outcome:
-    return run(folder, *chosen, "-k", f"test_{clause.replace(' ', '_')}", path=installed)
+def prove(clauses: Sequence[str], installed: Path, folder: Path, *chosen: str) -> Outcome:
+    tests = " or ".join(f"test_{clause.replace(' ', '_')}" for clause in clauses)
+    return run(folder, *chosen, "-k", tests, path=installed)
 
 
 def assert_caught(clause: str, installed: Path, folder: Path, *chosen: str) -> None:
-    found = prove(clause, installed, folder, *chosen)
+    found = prove([clause], installed, folder, *chosen)
 
     assert 1 == found.status, found.text
     assert any(failed.startswith(clause) for failed in found.clauses("FAILED")), found.text
@@ -89,7 +117,28 @@ def test_a_wrong_object_store_is_caught_by_the_clause_meant_for_it(
 
 def test_a_store_that_copies_as_it_promises_is_proven(installed: Path, tmp_path: Path) -> None:
     """Else a clause that no store meets could be one that no store can meet."""
-    found = prove(COPY, installed, tmp_path, "--tams-objects", "Copying")
+    found = prove([COPY], installed, tmp_path, "--tams-objects", "Copying")
 
     assert 0 == found.status, found.text
     assert "1 clauses proven, 0 failed, 0 skipped" in found.text
+
+
+@pytest.mark.parametrize(("auth", "sink"), list(zip(CAUGHT_AUTH, CAUGHT_SINKS, strict=True)))
+def test_a_wrong_auth_provider_or_sink_is_caught_by_the_clause_meant_for_it(
+    auth: str, sink: str, installed: Path, tmp_path: Path
+) -> None:
+    """Two at once, since each run of the kit takes a while to start."""
+    clauses = (CAUGHT_AUTH[auth], CAUGHT_SINKS[sink])
+    chosen = ("--tams-auth", auth, "--tams-credentials", RIGHT_KEY, "--tams-events", sink)
+
+    found = prove(clauses, installed, tmp_path, *chosen)
+
+    for clause in clauses:
+        assert any(failed.startswith(clause) for failed in found.clauses("FAILED")), found.text
+
+
+def test_what_the_wrong_ones_get_wrong_can_be_right(installed: Path, tmp_path: Path) -> None:
+    chosen = ("--tams-auth", "Right", "--tams-credentials", RIGHT_KEY, "--tams-events", "Deaf")
+    found = run(tmp_path, *chosen, path=installed)
+
+    assert 0 == found.status, found.text
