@@ -31,12 +31,17 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     `own` is the base URL where a page below it is surely ours: not where it is just a name that
     the client used, since anybody may let a name point to this machine.
+
+    `local` tells whether the request is from this machine to this machine, by address and by name.
+    The name counts since a page may let its own name point to this machine. The host of
+    `public_url` is as good as a local one.
     """
 
     base: str
     host: str
     peer: str
     own: str = ""
+    local: bool = False
 
 
 class _Hop(msgspec.Struct, frozen=True):
@@ -76,22 +81,13 @@ class Network:
         name = _name(host)
         if not name:
             raise _malformed(host)
+        from_here, to_here = is_loopback(peer), is_loopback(name)
         if self._public_url is not None:
-            return Arrival(self._public_url, host, peer, self._public_url)
+            local = from_here and (to_here or name == urlsplit(self._public_url).hostname)
+            return Arrival(self._public_url, host, peer, self._public_url, local)
         base = f"{scheme}://{host}{root}"
-        sure = is_loopback(name) or _address(name) is not None
-        return Arrival(base, host, peer, base if sure else "")
-
-    def is_local(self, arrival: Arrival) -> bool:
-        """Whether the request is from this machine to this machine, by address and by name.
-
-        The name counts since a page may let its own name point to this machine. The host of
-        `public_url` is as good as a local one.
-        """
-        name = _name(arrival.host)
-        if self._public_url is not None and name == urlsplit(self._public_url).hostname:
-            return is_loopback(arrival.peer)
-        return is_loopback(arrival.peer) and is_loopback(name)
+        sure = to_here or _address(name) is not None
+        return Arrival(base, host, peer, base if sure else "", from_here and to_here)
 
     def _trusts(self, peer: str) -> bool:
         address = _address(peer)

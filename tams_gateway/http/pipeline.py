@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
@@ -70,7 +71,7 @@ class Pipeline:
 
     def __call__(self, route: Route, received: Reception) -> Response:
         """Return the response to a request."""
-        started = time.perf_counter()
+        started = time.perf_counter_ns()
         request = received.request
         headers = request.headers
         sent_id = headers.get("x-request-id")
@@ -103,7 +104,7 @@ class Pipeline:
             raise Forbidden(
                 f"Origin: pages of {origin} may not call; add it to cors_origins of [service]"
             )
-        if self._local_only and not self.network.is_local(arrival):
+        if self._local_only and not arrival.local:
             raise Forbidden(
                 "without an auth provider only this machine is served, by the name localhost: "
                 "configure [[auth]], or set auth_open = true in [service] to serve anybody"
@@ -155,57 +156,50 @@ class Pipeline:
         request: Request,
         arrival: Arrival,
         response: Response,
-        started: float,
+        started: int,
     ) -> Response:
         """Add the headers of every answer, drop the body of a HEAD's, and write the line."""
         cors = self._cors.headers(request.headers.get("origin"), arrival.own)
         headers = {**response.headers, "X-Request-ID": request.id, **cors}
         response.headers = headers
-        line = _Line(route.template, request, response.status, started)
+        write = partial(_write_line, route, request, response.status, started)
         if response.stream is None:
-            line.write(len(response.body) if request.method != "HEAD" else 0)
+            write(len(response.body) if request.method != "HEAD" else 0)
         elif request.method == "HEAD":
             headers["Content-Type"] = response.content_type
             _close(response.stream)
             response.stream = None
-            line.write(0)
+            write(0)
         else:
-            response.stream = _counted(response.stream, line)
+            response.stream = _counted(response.stream, write)
         return response
 
 
-class _Line(msgspec.Struct, frozen=True, gc=False):
-    """The canonical line of a request, still without the bytes that were sent."""
-
-    route: str
-    request: Request
-    status: int
-    started: float
-
-    def write(self, sent: int) -> None:
-        request = self.request
-        log.request(
-            log.RequestLine(
-                method=request.method,
-                path=request.url_path,
-                route=self.route,
-                status=self.status,
-                ms=round((time.perf_counter() - self.started) * 1000, 3),
-                request_id=request.id,
-                principal=request.principal.name,
-                peer=request.peer,
-                bytes=sent,
-            )
+def _write_line(route: Route, request: Request, status: int, started: int, sent: int) -> None:
+    """Write the canonical line of a request, whose body of so many bytes is sent."""
+    log.request(
+        log.RequestLine(
+            datetime.now(UTC),
+            request.method,
+            request.url_path,
+            route.template,
+            status,
+            (time.perf_counter_ns() - started) // 1000 / 1000,
+            request.id,
+            request.principal.name,
+            request.peer,
+            sent,
         )
+    )
 
 
 class _Counted:
     """A body as a stream, whose line is written when it is closed."""
 
-    def __init__(self, chunks: Iterable[bytes], line: _Line) -> None:
+    def __init__(self, chunks: Iterable[bytes], write: Callable[[int], None]) -> None:
         self._chunks = chunks
         self._iterator = iter(chunks)
-        self._line = line
+        self._write = write
         self._sent = 0
         self._closed = False
 
@@ -221,14 +215,14 @@ class _Counted:
         if not self._closed:
             self._closed = True
             _close(self._chunks)
-            self._line.write(self._sent)
+            self._write(self._sent)
 
 
 class _Polled(_Counted):
     """The same of a stream that goes on."""
 
-    def __init__(self, chunks: Polled, line: _Line) -> None:
-        super().__init__(chunks, line)
+    def __init__(self, chunks: Polled, write: Callable[[int], None]) -> None:
+        super().__init__(chunks, write)
         self.pause = chunks.pause
         self._polled = chunks
 
@@ -238,8 +232,8 @@ class _Polled(_Counted):
         return chunk
 
 
-def _counted(stream: Iterable[bytes], line: _Line) -> _Counted:
-    return _Polled(stream, line) if isinstance(stream, Polled) else _Counted(stream, line)
+def _counted(stream: Iterable[bytes], write: Callable[[int], None]) -> _Counted:
+    return _Polled(stream, write) if isinstance(stream, Polled) else _Counted(stream, write)
 
 
 def _close(stream: Iterable[bytes]) -> None:

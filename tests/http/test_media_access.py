@@ -72,7 +72,7 @@ def send(pipeline: Pipeline, method: str, query: str = "", name: str | None = No
         stream=iter([b"data"]),
     )
     route = MEDIA["GET" if method == "HEAD" else method]
-    arrival = Arrival("http://localhost", "localhost", "127.0.0.1")
+    arrival = Arrival("http://localhost", "localhost", "127.0.0.1", local=True)
     return pipeline(route, Reception(request, arrival))
 
 

@@ -141,4 +141,4 @@ def test_a_request_is_local_by_its_address_and_by_its_name(
 ) -> None:
     network = Network("https://tams.example/v8", [])
 
-    assert local is network.is_local(network.arrival("http", host, "", peer, {}))
+    assert local is network.arrival("http", host, "", peer, {}).local

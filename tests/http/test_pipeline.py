@@ -25,7 +25,8 @@ from tams_gateway.operations.messages import Request, Response
 from tams_gateway.settings import ServiceSettings
 from tams_gateway.storage.errors import ConflictError, FullError, StoreError
 
-HERE = Arrival("http://localhost:4010", "localhost:4010", "127.0.0.1", "http://localhost:4010")
+_BASE = "http://localhost:4010"
+HERE = Arrival(_BASE, "localhost:4010", "127.0.0.1", _BASE, local=True)
 
 
 class Token:

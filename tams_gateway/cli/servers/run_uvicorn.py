@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
+from tams_gateway import log
 from tams_gateway.cli.serve import GRACE
 from tams_gateway.cli.servers.process import KEEP_ALIVE, PATIENCE, begin
 from tams_gateway.domain.errors import HeadersTooLarge, Invalid, Refusal
@@ -146,7 +146,7 @@ def main() -> None:
     else:
         Multiprocess(config, sockets=[config.bind_socket()]).run()
     # A thread may still be at work for a request that was cut; it must not hold up the end.
-    sys.stderr.flush()
+    log.flush()
     os._exit(0)
 
 
