@@ -1,0 +1,55 @@
+"""A context of an auth provider on a store in memory, with a clock that tests set."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import structlog
+from tams_gateway_memory.metadata import MemoryMetadata
+
+from tams_gateway.auth.journal import AuthEntry
+from tams_gateway.plugin import Context
+from tams_gateway.testing.samples import KEYS
+
+
+class Desk:
+    """A context, what was noted, and how to move its clock."""
+
+    def __init__(self) -> None:
+        self.metadata = MemoryMetadata()
+        self.noted: list[AuthEntry] = []
+        self.offset = 0.0
+        self.context = Context(
+            name="basic",
+            log=structlog.get_logger(),
+            now=lambda: 1_700_000_000.0 + self.offset,
+            url_lifetime=3600,
+            keys=lambda _: KEYS,
+            metadata=self.metadata,
+            note=self.noted.append,
+        )
+
+    @property
+    def actions(self) -> list[str]:
+        """What was noted, without the details."""
+        return [entry.action for entry in self.noted]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def fastest() -> Callable[[Callable[[], object]], float]:
+    """Return what measures the fastest of several runs, in seconds."""
+
+    def measure(act: Callable[[], object]) -> float:
+        spans = []
+        for _ in range(9):
+            started = time.perf_counter()
+            act()
+            spans.append(time.perf_counter() - started)
+        return min(spans)
+
+    return measure
