@@ -1,6 +1,7 @@
 """Events as their receivers get them (R-WHK-20, R-EVT): their body, in the envelope of the spec."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 from msgspec import Raw
@@ -11,9 +12,11 @@ from tams_gateway.domain.timerange import SECOND
 from tams_gateway.events.event import Event
 from tams_gateway.events.rendering import Shape
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.operations.messages import Request
 from tams_gateway.operations.segments import segment_documents, unshown_segment
 from tams_gateway.operations.urls import UrlFilter
+from tams_gateway.operations.visibility import among
 
 
 class _Added(msgspec.Struct):
@@ -24,6 +27,13 @@ class _Added(msgspec.Struct):
 
 
 _added = msgspec.json.Decoder(_Added)
+
+_WITH_RELATIONS: Final = {"flows/created", "flows/updated", "sources/created", "sources/updated"}
+"""The events that show a whole flow or source."""
+
+_RELATIONS: Final = ("flow_collection", "source_collection", "collected_by")
+_told = msgspec.json.Decoder(dict[str, dict[str, Raw]])
+_related = msgspec.json.Decoder(list[str | dict[str, str]])
 
 
 def render(gateway: Gateway, event: Event, shape: Shape, principal: Principal) -> bytes | None:
@@ -49,6 +59,8 @@ def render(gateway: Gateway, event: Event, shape: Shape, principal: Principal) -
 
 def _body(gateway: Gateway, request: Request, event: Event, shape: Shape) -> Raw | _Added:
     """Return the `event` member; segments as GET would show them to the receiver now."""
+    if event.type in _WITH_RELATIONS and not request.access.everything:
+        return _without_hidden(gateway, request, event.body)
     wanted = UrlFilter(
         shape.accept_get_urls, shape.accept_storage_ids, shape.presigned, shape.verbose_storage
     )
@@ -59,6 +71,28 @@ def _body(gateway: Gateway, request: Request, event: Event, shape: Shape) -> Raw
     segments = [unshown_segment(bytes(one)) for one in added.segments]
     documents = segment_documents(gateway, request, wanted, segments, with_timerange)
     return _Added(added.flow_id, [Raw(one) for one in documents])
+
+
+def _without_hidden(gateway: Gateway, request: Request, body: bytes) -> Raw:
+    """Leave out the flows or sources, related to the one told of, that may not be read."""
+    told = _told.decode(body)
+    [(what, members)] = told.items()
+    related = {name: _related.decode(members[name]) for name in _RELATIONS if name in members}
+    if not related:
+        return Raw(body)
+    ids = [_id(one) for found in related.values() for one in found]
+    seen = among(gateway, request.access, FLOW if what == "flow" else SOURCE, ids)
+    for name, found in related.items():
+        left = [one for one in found if _id(one) in seen]
+        if left:
+            members[name] = Raw(msgspec.json.encode(left))
+        else:
+            del members[name]
+    return Raw(msgspec.json.encode(told))
+
+
+def _id(related: str | dict[str, str]) -> str:
+    return related if isinstance(related, str) else related["id"]
 
 
 def timestamp(at_ns: int) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
-from tams_gateway.auth.access import Permission
 from tams_gateway.auth.principal import Scope
 from tams_gateway.domain.errors import Invalid, NotFound
 from tams_gateway.domain.identifiers import new_uuid, path_uuid
@@ -20,6 +19,7 @@ from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.operations.listing import list_records
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
+from tams_gateway.operations.visibility import among
 from tams_gateway.operations.webhook_bodies import Sent, parse_post, parse_put
 from tams_gateway.storage.changes import ABSENT, Delete, Put
 from tams_gateway.storage.query import Sort
@@ -132,15 +132,11 @@ def _check(gateway: Gateway, sink: DeliversWebhooks, request: Request, sent: Sen
     objection = sink.objection(sent.url)
     if objection is not None:
         raise Invalid.at("/url", objection)
-    if request.access.everything:
-        return
     for name, kind in _FILTERS:
         ids = getattr(sent, name) or ()
-        records = gateway.metadata.get(kind, ids) if ids else {}
+        readable = among(gateway, request.access, kind, ids)
         for index, id_ in enumerate(ids):
-            classes = records[id_].fields["auth_classes"] if id_ in records else frozenset()
-            assert isinstance(classes, frozenset)
-            if not request.access.may(Permission.READ, classes):
+            if id_ not in readable:
                 raise Invalid.at(f"/{name}/{index}", f"no {kind.name} {id_}")
 
 

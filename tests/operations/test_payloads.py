@@ -213,3 +213,55 @@ def test_who_may_not_read_a_flow_is_told_nothing_of_it(
     told = [event.type for event in events if receiver.shown(event, READER)]
     assert sorted(told) == sorted({event.type for event in events})
     assert all(receiver.shown(event, ANYBODY) for event in events)
+
+
+@pytest.mark.deployments("wsgi-memory", "wsgi-sqlite")
+def test_an_event_names_only_relations_that_may_be_read(
+    client: Client, ingest: Ingest, receiver: Receiver
+) -> None:
+    """R-AUTH-08, R-AUTH-09: by what may be read when it is told, as GET shows it to the reader."""
+    force_setattr(receiver.gateway, "policy", Policy(AccessSettings(auth_classes=True)))
+    tags = {"news": {"auth_classes": ["news"]}, "films": {"auth_classes": ["films"]}}
+    flows = {name: ingest.flow(tags=of) for name, of in tags.items()}
+    sources = {name: ingest.document(flows[name])["source_id"] for name in flows}
+    both = [{"id": flows["films"], "role": "b"}, {"id": flows["news"], "role": "a"}]
+    whole = ingest.flow(tags=tags["news"], flow_collection=both)
+    ingest.flow(tags=tags["films"], flow_collection=both[1:])
+    receiver.events()
+    for flow_id in (flows["news"], whole):
+        client.put(f"/flows/{flow_id}/label", json="New")
+        client.put(f"/sources/{ingest.document(flow_id)['source_id']}/label", json="New")
+
+    shown = [receiver.shown(event, READER) for event in receiver.events()]
+    member, member_source, collection, collection_source = (
+        one["event"].get("flow") or one["event"]["source"] for one in shown if one
+    )
+
+    assert member["collected_by"] == [whole]
+    assert member_source["collected_by"] == [ingest.document(whole)["source_id"]]
+    assert collection["flow_collection"] == [{"id": flows["news"], "role": "a"}]
+    assert collection_source["source_collection"] == [{"id": sources["news"], "role": "a"}]
+    client.put(f"/flows/{flows['films']}/tags/auth_classes", json=["news"])
+    films = receiver.shown(receiver.events()[-1], READER)
+    assert films is not None
+    assert films["event"]["flow"]["collected_by"] == [whole]
+
+
+@pytest.mark.deployments("wsgi-memory")
+def test_an_event_has_no_urls_of_backends_that_may_not_be_read(
+    ingest: Ingest, receiver: Receiver
+) -> None:
+    """R-AUTH-08: the segment is told all the same."""
+    settings = AccessSettings(auth_classes=True, default_classes=("sport",))
+    force_setattr(receiver.gateway, "policy", Policy(settings))
+    flow_id = ingest.flow(tags={"auth_classes": ["news", "films"]})
+    ingest.register(flow_id, ingest.allocated(flow_id), "[0:0_1:0)")
+    event = receiver.events()[-1]
+
+    counts = []
+    for group in ("news", "films"):
+        shown = receiver.shown(event, Principal(group, READER.scopes, frozenset([group])))
+        assert shown is not None
+        counts.append(len(shown["event"]["segments"][0]["get_urls"]))
+
+    assert counts[0] > counts[1] == 0
