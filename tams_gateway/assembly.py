@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from tams_gateway.auth.access import Policy
@@ -100,7 +101,9 @@ class Assembly:
         self._runner.wake()
 
     def _render(self, event: Event, shape: Shape, principal: Principal) -> bytes | None:
-        return payloads.render(self.gateway, event, shape, principal)
+        base = self.settings.service.public_url
+        shown = shape if base is None else msgspec.structs.replace(shape, base=base)
+        return payloads.render(self.gateway, event, shown, principal)
 
     def close(self) -> None:
         """Close all that was opened, the last first; the metadata store goes at the end."""

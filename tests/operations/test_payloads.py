@@ -265,3 +265,20 @@ def test_an_event_has_no_urls_of_backends_that_may_not_be_read(
         counts.append(len(shown["event"]["segments"][0]["get_urls"]))
 
     assert counts[0] > counts[1] == 0
+
+
+@pytest.mark.config(service={"public_url": "https://tams.example/api"})
+@pytest.mark.deployments("wsgi-memory")
+def test_urls_of_events_are_below_the_public_url(
+    deployment: Deployment, ingest: Ingest, receiver: Receiver
+) -> None:
+    """B29: also where the webhook was registered before that was configured."""
+    flow_id = ingest.flow()
+    ingest.register(flow_id, ingest.allocated(flow_id), "[0:0_1:0)")
+    shape = Shape(base="http://localhost")
+
+    sent = deployment.assembly._render(receiver.events()[-1], shape, ANYBODY)
+
+    assert sent is not None
+    assert b'"url":"https://tams.example/api/media/main/' in sent
+    assert b"localhost" not in sent
