@@ -99,7 +99,7 @@ def _check_url(url: str) -> None:
 
 
 _is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
-_is_value = re.compile(r"|[!-~]([\t -~]*[!-~])?").fullmatch
+_is_value = re.compile(r"|[!-~]([ -~]*[!-~])?").fullmatch
 
 _OTHERS: Final = frozenset(
     {
