@@ -7,6 +7,7 @@ Lines of requests are gathered, and written together at the latest a tenth of a 
 import atexit
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -40,6 +41,8 @@ _MOST: Final = 256
 
 _LOST: Final = (OSError, ValueError)
 """What a write raises: a full disk, and a file that somebody has closed."""
+
+_TOKEN: Final = re.compile(r"(?<=access_token=)[^&\s'\"]+")
 
 _requests = structlog.get_logger("tams_gateway.request")
 _output: "_Output | None" = None
@@ -88,6 +91,7 @@ def configure() -> None:
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _mask,
     ]
     last = _for_people() if terminal else _render
     structlog.configure(
@@ -237,6 +241,15 @@ os.register_at_fork(
     after_in_parent=_after_fork_in_parent,
     after_in_child=_after_fork_in_child,
 )
+
+
+def _mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Hide tokens in what a server says of a malformed request, whose first line it repeats."""
+    text = event.get("event")
+    if isinstance(text, str):
+        event["event"] = _TOKEN.sub("...", text)
+    return event
+
 
 _exception = cast(Processor, structlog.processors.ExceptionRenderer())
 

@@ -23,17 +23,19 @@ try:
 except ValueError:
     structlog.get_logger("ours").exception("failed")
 for name in ("uvicorn.error", "gunicorn.error", "_granian"):
-    logging.getLogger(name).info("theirs %s", 1)
+    logging.getLogger(name).info("theirs %s", "'GET /flows?a=b&access_token=c&d=e'")
 logging.getLogger("uvicorn.access").info("unseen")
 """
 
 
-def test_every_logger_writes_the_same_shape() -> None:
+def test_every_logger_writes_the_same_shape_without_tokens() -> None:
+    """R-AUTH-03: gunicorn repeats the first line of a request that it does not understand."""
+    theirs = "theirs 'GET /flows?a=b&access_token=...&d=e'"
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
 
     assert b"" == done.stdout
-    assert ["ours", "failed", *["theirs 1"] * 3] == [line["event"] for line in lines]
+    assert ["ours", "failed", *[theirs] * 3] == [line["event"] for line in lines]
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
     assert "/a" == lines[0]["path"]
     assert "ValueError: reason" in lines[1]["exception"]
