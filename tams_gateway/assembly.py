@@ -64,7 +64,11 @@ class Assembly:
         ]
         self.settings = settings
         self.blocks = selection.blocks
-        self.chain = Chain([opener.open(one, one.plugin) for one in selection.auth])
+        self.chain = Chain(
+            [opener.open(one, one.plugin) for one in selection.auth],
+            settings.rates,
+            functools.partial(_note, metadata),
+        )
         self.sinks: Mapping[str, EventSink] = {
             name: opener.open(one, name)
             for name, one in zip(_names(selection.events), selection.events, strict=True)
@@ -93,6 +97,12 @@ class Assembly:
         known_backends.note(self.gateway)
         for gone in known_backends.missing(self.gateway):
             log.error("storage_backend_missing", storage_id=gone.id, label=gone.label)
+        if self.chain.open:
+            log.warning(
+                "open_mode",
+                serves="anybody" if self.settings.service.auth_open else "this machine",
+                remedy="configure [[auth]]: without it whoever is served reads, writes and deletes",
+            )
         self._runner.start()
         self._closing.callback(self._runner.stop)
         log.info("started", config=self.settings.source, plugins=list(self.opened))

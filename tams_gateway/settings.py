@@ -12,6 +12,7 @@ import msgspec
 
 from tams_gateway import config_file
 from tams_gateway.auth.access import AccessSettings
+from tams_gateway.auth.rates import RateSettings
 from tams_gateway.config_file import Override, Table
 from tams_gateway.domain.identifiers import is_uuid
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE, check_template
@@ -132,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True):
     serve: ServeSettings
     limits: Limits
     access: AccessSettings
+    rates: RateSettings
     metadata: PluginSection
     objects: tuple[ObjectsSection, ...]
     auth: tuple[PluginSection, ...]
@@ -170,6 +172,7 @@ class _Reader:
             serve=convert(self._table("serve"), ServeSettings, self._source, "serve"),
             limits=self._limits(),
             access=convert(self._table("access"), AccessSettings, self._source, "access"),
+            rates=convert(self._table("rates"), RateSettings, self._source, "rates"),
             metadata=self._plugin(self._document["metadata"], "metadata"),
             objects=self._backends(),
             auth=self._plugins("auth"),

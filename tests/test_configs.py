@@ -10,6 +10,7 @@ import pytest
 
 from tams_gateway.assembly import assemble
 from tams_gateway.auth.access import AccessSettings
+from tams_gateway.auth.rates import RateSettings
 from tams_gateway.cli.plugins import options
 from tams_gateway.operations.gateway import Limits
 from tams_gateway.plugin.loader import load as load_plugin
@@ -58,6 +59,7 @@ def test_the_readme_lists_every_config() -> None:
         ("[objects.NAME]", ObjectsSettings),
         ("[limits]", Limits),
         ("[access]", AccessSettings),
+        ("[rates]", RateSettings),
     ],
 )
 def test_the_readme_lists_every_key_with_its_type_and_default(

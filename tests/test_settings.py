@@ -88,7 +88,7 @@ def test_a_public_url_loses_its_last_slash(config: Load) -> None:
 
 
 MISTAKES = {
-    "x = 1": "x: unknown section; expected one of service, serve, limits, access, metadata",
+    "x = 1": "x: unknown section; expected one of service, serve, limits, access, rates",
     "[servce]\nname = 'a'": "servce: unknown section",
     "service = 1": "service: expected a section, [service]",
     "[service]\nnme = 'a'": "service.nme: unknown key; expected one of auth_open, cors_origins",

@@ -1,7 +1,7 @@
 """The contract of auth providers."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -22,7 +22,16 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class DeniedError(Exception):
-    """These credentials are of the provider's kind, and wrong (401)."""
+    """These credentials are of the provider's kind, and wrong (401).
+
+    `noted` says that the provider wrote it into the log of logins itself. `guess` is false for what
+    nobody can guess, as a signed token that has expired: such ones do not count as failed logins.
+    """
+
+    def __init__(self, reason: str, *, noted: bool = False, guess: bool = True) -> None:
+        super().__init__(reason)
+        self.noted = noted
+        self.guess = guess
 
 
 class AuthProvider(Protocol):
@@ -43,3 +52,14 @@ class AuthProvider(Protocol):
 
     def close(self) -> None:
         """Release what is held; no call follows."""
+
+
+@runtime_checkable
+class UsesHeader(Protocol):
+    """A provider whose credentials come in a header of its own, beside `Authorization`.
+
+    A request that has it and other credentials is refused (400).
+    """
+
+    header: str
+    """The name, in lower case."""

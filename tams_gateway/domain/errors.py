@@ -101,6 +101,13 @@ class RangeNotSatisfiable(Refusal):
     type = "range_not_satisfiable"
 
 
+class TooManyRequests(Refusal):
+    """The caller is too fast, or failed to log in too often (429, `Retry-After`)."""
+
+    status = 429
+    type = "too_many_requests"
+
+
 class HeadersTooLarge(Refusal):
     """The header of the request is larger than the limit (431)."""
 

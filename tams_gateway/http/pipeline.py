@@ -20,7 +20,7 @@ from tams_gateway import log
 from tams_gateway.auth import policy
 from tams_gateway.auth.chain import Chain
 from tams_gateway.auth.provider import Credentials
-from tams_gateway.domain.errors import Forbidden, Refusal, StorageFull, Unavailable
+from tams_gateway.domain.errors import Forbidden, Invalid, Refusal, StorageFull, Unavailable
 from tams_gateway.http import problems
 from tams_gateway.http.cors import LOCAL, Cors
 from tams_gateway.http.network import Arrival, Network
@@ -64,6 +64,7 @@ class Pipeline:
         self.limits = gateway.limits
         self._gateway = gateway
         self._chain = chain
+        self._rates = chain.rates
         self._open = chain.open
         self._local_only = chain.open and not service.auth_open
         default = LOCAL if chain.open else ("*",)
@@ -98,7 +99,10 @@ class Pipeline:
         return self._finish(route, request, received.arrival, response, started)
 
     def _admit(self, route: Route, request: Request, arrival: Arrival) -> None:
-        """Refuse who may not come in. Raises `Unauthenticated`, `Forbidden`, `Invalid`."""
+        """Refuse who may not come in.
+
+        Raises `Unauthenticated`, `Forbidden`, `Invalid`, `TooManyRequests`.
+        """
         origin = request.headers.get("origin")
         if origin is not None and not self._cors.allows(origin, arrival.own):
             raise Forbidden(
@@ -109,6 +113,8 @@ class Pipeline:
                 "without an auth provider only this machine is served, by the name localhost: "
                 "configure [[auth]], or set auth_open = true in [service] to serve anybody"
             )
+        if self._rates.on and not route.open:
+            self._rates.check(f"address {request.peer}")
         if route.open or route.admits(self._gateway, request) or self._open:
             return
         request.principal = self._chain.authenticate(_credentials(request))
@@ -245,7 +251,10 @@ def _close(stream: Iterable[bytes]) -> None:
 def _credentials(request: Request) -> Credentials:
     token = None
     if "access_token=" in request.query:
-        token = parse_qs(request.query).get("access_token", [None])[-1]
+        tokens = parse_qs(request.query).get("access_token", [None])
+        if len(set(tokens)) > 1:
+            raise Invalid.parameter("access_token", "is given twice, and differs")
+        token = tokens[-1]
     return Credentials(
         request.headers.get("authorization"), token, request.headers, request.peer, request.id
     )

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from tams_gateway.auth.chain import Chain
+from tams_gateway.auth.journal import AuthEntry
 from tams_gateway.auth.principal import ANYBODY, Principal, Scope
 from tams_gateway.auth.provider import Credentials, DeniedError
-from tams_gateway.domain.errors import Invalid, Unauthenticated
+from tams_gateway.auth.rates import RateSettings
+from tams_gateway.domain.errors import Invalid, TooManyRequests, Unauthenticated
 from tams_gateway.domain.health import Health
 
 ALICE = Principal("alice", frozenset({Scope.READ}))
@@ -30,7 +32,7 @@ class Knows:
         if scheme != self._scheme:
             return None
         if value != self._known:
-            raise DeniedError("wrong")
+            raise DeniedError("wrong", noted=value == "noted", guess=value != "expired")
         return self._principal
 
     def check(self) -> Health:
@@ -100,3 +102,91 @@ def test_two_different_credentials_in_one_request_are_400(
 
 def test_the_same_token_twice_is_one_credential(providers: Sequence[Knows]) -> None:
     assert Chain(providers).authenticate(credentials("Bearer b", "b")) == BOB
+
+
+class Header:
+    """A provider with a header of its own."""
+
+    challenge = "Key"
+
+    def __init__(self, header: str = "x-key") -> None:
+        self.header = header
+
+    def authenticate(self, credentials: Credentials) -> Principal | None:
+        return ALICE if self.header in credentials.headers else None
+
+    def check(self) -> Health:
+        return Health(True, "")
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_a_header_of_a_providers_own_counts_as_credentials(providers: Sequence[Knows]) -> None:
+    chain = Chain([*providers, Header(), Header("x-other")])
+    assert chain.authenticate(Credentials(None, None, {"x-key": "k"}, "::1")) == ALICE
+    assert chain.authenticate(Credentials("Bearer b", None, {"x-foreign": "k"}, "::1")) == BOB
+    for sent in (
+        Credentials("Bearer b", None, {"x-key": "k"}, "::1"),
+        Credentials(None, "b", {"x-key": "k"}, "::1"),
+        Credentials(None, None, {"x-key": "k", "x-other": "k"}, "::1"),
+    ):
+        with pytest.raises(Invalid, match="header x-key: there are other credentials"):
+            chain.authenticate(sent)
+
+
+def test_the_first_scheme_of_the_config_is_the_first_challenge(
+    providers: Sequence[Knows],
+) -> None:
+    """R-AUTH-02."""
+    with pytest.raises(Unauthenticated) as caught:
+        Chain([*reversed(providers), Header()]).authenticate(credentials())
+    assert caught.value.headers["WWW-Authenticate"].split(", ") == [
+        'Bearer realm="tams"',
+        'Basic realm="tams"',
+        "Key",
+    ]
+
+
+def test_wrong_credentials_are_noted_once_unless_the_provider_did(
+    providers: Sequence[Knows],
+) -> None:
+    noted: list[AuthEntry] = []
+    chain = Chain(providers, note=noted.append)
+    for value in ("x", "x", "noted", "expired"):
+        with pytest.raises(Unauthenticated):
+            chain.authenticate(
+                Credentials(f"Bearer {value}", None, {}, "192.0.2.1", f"request {value}")
+            )
+    with pytest.raises(Unauthenticated):
+        chain.authenticate(credentials())
+    assert noted == [
+        AuthEntry("failure", "", "192.0.2.1", f"request {value}", "wrong")
+        for value in ("x", "expired")
+    ]
+
+
+def test_an_address_that_guesses_is_refused_before_anybody_looks(
+    providers: Sequence[Knows],
+) -> None:
+    chain = Chain(providers, RateSettings(failures_per_minute=3))
+    chain.authenticate(credentials("Bearer b"))
+    for value in ("1", "2", "3"):
+        with pytest.raises(Unauthenticated):
+            chain.authenticate(credentials(f"Bearer {value}"))
+    asked = len(providers[1].asked)
+    with pytest.raises(TooManyRequests) as caught:
+        chain.authenticate(credentials("Bearer 4"))
+    assert 1 <= int(caught.value.headers["Retry-After"]) <= 20
+    assert len(providers[1].asked) == asked
+    assert chain.authenticate(credentials("Bearer b")) == BOB
+    assert chain.authenticate(Credentials("Basic a", None, {}, "192.0.2.9")) == ALICE
+
+
+def test_a_principal_is_bounded_wherever_it_calls_from(providers: Sequence[Knows]) -> None:
+    chain = Chain(providers, RateSettings(requests_per_second=0.01, burst=2))
+    for peer in ("192.0.2.1", "192.0.2.2"):
+        chain.authenticate(Credentials("Bearer b", None, {}, peer))
+    with pytest.raises(TooManyRequests):
+        chain.authenticate(Credentials("Bearer b", None, {}, "192.0.2.3"))
+    assert chain.authenticate(Credentials("Basic a", None, {}, "192.0.2.1")) == ALICE

@@ -29,10 +29,11 @@ class ApiKeys:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings
         self._log = context.log
+        self.header = settings.header
         self.challenge = f'ApiKey header="{settings.header}"'
 
     def authenticate(self, credentials: Credentials) -> Principal | None:
-        key = credentials.headers.get(self._settings.header)
+        key = credentials.headers.get(self.header)
         if key is None:
             return None
         for name, secret in self._settings.keys.items():
