@@ -60,6 +60,7 @@ MALFORMED = [
     "Basic ",
     "Basic !!!!",
     "Basic YWxpY2U",
+    "Basic \xe9",
     "Basic " + b64encode(b"alice").decode(),
     "Basic " + b64encode(b"alice:\xff\xfe").decode(),
     "Basic " + b64encode(b"\xff:secret").decode(),
