@@ -82,13 +82,14 @@ class Assembly:
             service=Service(settings.service.name, settings.service.description),
             now_ns=time.time_ns,
             listening=bool(self.sinks),
+            sinks=self.sinks,
             webhooks=_webhooks(self.sinks),
             feed=_feed(metadata, settings) if self.sinks else None,
             audit=audit,
             policy=Policy(settings.access),
             wake=self._wake,
         )
-        self._runner = Runner(self.gateway, self.sinks)
+        self._runner = Runner(self.gateway)
         self._closing = closing.pop_all()
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ import click
 
 from tams_gateway.assembly import Assembly, assemble
 from tams_gateway.cli.preflight import check_host, check_server
-from tams_gateway.operations import known_backends
+from tams_gateway.operations import known_backends, sinks
 from tams_gateway.plugin.commands import config_option
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
@@ -28,7 +28,7 @@ def check(path: Path | None) -> None:
     check_host(settings)
     click.echo(f"config: {settings.source} is valid")
     with closing(assemble(settings)) as assembly:
-        healthy = _check_opened(assembly) and _check_backends(assembly)
+        healthy = _check_opened(assembly) and _check_backends(assembly) and _check_sinks(assembly)
     if not settings.auth:
         _tell_open(settings)
     if not healthy:
@@ -54,6 +54,14 @@ def _check_backends(assembly: Assembly) -> bool:
         click.echo(f"objects.{one.name}: FAILS: objects lie in it, but no section has its id")
         click.echo(f'      to do: say id = "{one.id}" in the section that has its bytes now')
     return not gone
+
+
+def _check_sinks(assembly: Assembly) -> bool:
+    """Print the sinks to which deliveries fail, as the gateway that runs has noted it."""
+    failing = [(name, found) for name, found in sinks.health(assembly.gateway) if not found.ok]
+    for name, found in failing:
+        click.echo(f"events.{name}: FAILS: {found.detail}")
+    return not failing
 
 
 def _tell_open(settings: Settings) -> None:

@@ -30,7 +30,8 @@ class EventSink(Protocol):
 class FollowsOutbox(Protocol):
     """A sink that reads the outbox itself, at a pace for each of its receivers.
 
-    Its `deliver` is never called. The outbox keeps events for `limits.event_lifetime`.
+    Its `deliver` is never called. The outbox keeps events for `limits.event_lifetime`. One thread
+    calls these methods; they return soon, and what they raise is logged and told in `/ready`.
     """
 
     def activate(self, active: bool) -> None:

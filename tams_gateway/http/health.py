@@ -1,4 +1,4 @@
-"""`/health` says that the process answers, `/ready` that its stores do."""
+"""`/health` says that the process answers, `/ready` that its stores do, and how sinks fare."""
 
 import threading
 import time
@@ -9,6 +9,7 @@ import msgspec
 
 from tams_gateway.domain.health import Health
 from tams_gateway.http.routes import ANY, Route
+from tams_gateway.operations import sinks
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
 
@@ -26,6 +27,8 @@ def health(_gateway: Gateway, _request: Request) -> Response:
 
 class Readiness:
     """Answers 200 where every store answers, else 503 naming what fails.
+
+    A sink that fails is named too, but requests are served without it: that is `degraded`.
 
     The stores are asked at most once a second; who asks meanwhile gets what was found. `now`
     returns seconds, from any moment on.
@@ -62,10 +65,13 @@ def routes() -> tuple[Route, ...]:
 
 
 def _ask(gateway: Gateway) -> Response:
-    checks = dict(_checks(gateway))
-    ready = all(found.ok for found in checks.values())
+    stores = dict(_checks(gateway))
+    ready = all(found.ok for found in stores.values())
+    events = {f"events.{name}": found for name, found in sinks.health(gateway)} if ready else {}
+    checks = {**stores, **events}
+    well = all(found.ok for found in checks.values())
     body = {
-        "status": "ok" if ready else "unavailable",
+        "status": ("ok" if well else "degraded") if ready else "unavailable",
         "checks": {name: "ok" if found.ok else found.detail for name, found in checks.items()},
     }
     return _answer(200 if ready else 503, body)

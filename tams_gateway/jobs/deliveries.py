@@ -1,26 +1,22 @@
 """Delivery of events from the outbox to the sinks, each at its own pace."""
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
-from tams_gateway.events.sink import EventSink
+from tams_gateway.events.sink import EventSink, FollowsOutbox
+from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import CURSOR
-from tams_gateway.storage.changes import ABSENT, Forget, Put
-from tams_gateway.storage.errors import ConflictError
-from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway.operations.sinks import LOOK_NS, SinkState, read_state
+from tams_gateway.storage.changes import ABSENT, Put
+from tams_gateway.storage.errors import ConflictError, StoreError
 
 _BATCH = 100
+_FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
-
-
-class _Cursor(msgspec.Struct, frozen=True):
-    cursor: str | None
-
-
-_decoder = msgspec.json.Decoder(_Cursor)
 
 
 class Deliveries:
@@ -28,21 +24,25 @@ class Deliveries:
 
     A sink that fails gets the same events again, after growing pauses; it holds up no other. Its
     cursor is a record, moved by compare-and-swap after each delivery, so that of several
-    processes one moves it. Only the holder of the lease runs this.
+    processes one moves it. Only the holder of the lease runs this. A sink that follows the outbox
+    itself is told in its thread whether this process is at work, and when to look.
     """
 
-    def __init__(self, metadata: MetadataStore, sinks: Mapping[str, EventSink]) -> None:
-        self._metadata = metadata
-        self._sinks = sinks
+    def __init__(self, gateway: Gateway) -> None:
+        self._metadata = gateway.metadata
+        self._now_ns: Callable[[], int] = gateway.now_ns
         self._log = structlog.get_logger("tams_gateway.deliveries")
         self._active = threading.Event()
         self._stopped = threading.Event()
-        self._woken = {name: threading.Event() for name in sinks}
+        self._woken = {name: threading.Event() for name in gateway.sinks}
         self._threads = [
             threading.Thread(
-                target=self._serve, args=(name, sink), name=f"sink-{name}", daemon=True
+                target=self._lead if isinstance(sink, FollowsOutbox) else self._serve,
+                args=(name, sink),
+                name=f"sink-{name}",
+                daemon=True,
             )
-            for name, sink in sinks.items()
+            for name, sink in gateway.sinks.items()
         ]
 
     def start(self) -> None:
@@ -52,10 +52,13 @@ class Deliveries:
 
     def activate(self, active: bool) -> None:
         """Deliver, or leave it to the process that has the lease now."""
+        if active == self._active.is_set():
+            return
         if active:
             self._active.set()
         else:
             self._active.clear()
+        self.wake()
 
     def wake(self) -> None:
         """Tell the threads that there may be events."""
@@ -67,12 +70,13 @@ class Deliveries:
         self._stopped.set()
         self._active.set()
         self.wake()
+        end = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(timeout)
+                thread.join(max(end - time.monotonic(), 0.1))
 
     def _serve(self, name: str, sink: EventSink) -> None:
-        pause = 0.5
+        pause = _FIRST_PAUSE
         while not self._stopped.is_set():
             self._active.wait()
             try:
@@ -80,34 +84,70 @@ class Deliveries:
             except Exception as error:
                 # A sink may raise anything, and must not stop the others.
                 self._log.warning("delivery_failed", sink=name, error=repr(error), pause=pause)
+                self._note(name, repr(error))
                 self._stopped.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
-            pause = 0.5
+            pause = _FIRST_PAUSE
             if not delivered:
-                self._woken[name].wait(0.5)
-                self._woken[name].clear()
+                self._pause(name)
 
     def deliver(self, name: str, sink: EventSink) -> bool:
         """Deliver the next events to one sink; return whether there were any."""
         record = self._metadata.get(CURSOR, [name]).get(name)
-        after = None if record is None else _decoder.decode(record.body).cursor
+        after = None if record is None else read_state(record.body).cursor
         events = self._metadata.events(after, _BATCH)
         if not events.items:
             return False
         sink.deliver(events.items)
-        moved = msgspec.json.encode(_Cursor(events.cursor))
+        moved = msgspec.json.encode(SinkState(events.cursor))
         expect = ABSENT if record is None else record.version
         try:
             self._metadata.apply([Put(CURSOR, name, moved, {}, expect)])
-            self._forget(events.cursor)
         except ConflictError:
             self._log.info("delivered_twice", sink=name)
         return True
 
-    def _forget(self, cursor: str) -> None:
-        """Drop what every sink has got: when the last of them comes to where the others are."""
-        records = self._metadata.get(CURSOR, list(self._sinks)).values()
-        cursors = {_decoder.decode(record.body).cursor for record in records}
-        if len(records) == len(self._sinks) and cursors == {cursor}:
-            self._metadata.apply([Forget(cursor)])
+    def _lead(self, name: str, sink: FollowsOutbox) -> None:
+        """Tell a sink that follows the outbox itself; it may hang, which holds up nobody else."""
+        woken = False
+        while not self._stopped.is_set():
+            active = self._active.is_set() and not self._stopped.is_set()
+            error = self._tell(name, sink, active, woken)
+            if active:
+                self._note(name, error)
+            woken = self._pause(name)
+        self._tell(name, sink, False, False)
+
+    def _tell(self, name: str, sink: FollowsOutbox, active: bool, woken: bool) -> str:
+        """Return what went wrong, empty for nothing."""
+        try:
+            sink.activate(active)
+            if woken:
+                sink.wake()
+        except Exception as error:
+            # A sink may raise anything, and must not stop the others.
+            self._log.warning("sink_failed", sink=name, error=repr(error))
+            return repr(error)
+        return ""
+
+    def _pause(self, name: str) -> bool:
+        """Wait for something to do; return whether somebody said that there is."""
+        woken = self._woken[name].wait(0.5)
+        self._woken[name].clear()
+        return woken
+
+    def _note(self, name: str, error: str) -> None:
+        """Keep how a sink fares where every process sees it, if that is news."""
+        now = self._now_ns()
+        try:
+            record = self._metadata.get(CURSOR, [name]).get(name)
+            state = SinkState() if record is None else read_state(record.body)
+            if state.error == error and (error or 0 <= now - state.seen < LOOK_NS):
+                return
+            noted = msgspec.structs.replace(state, error=error, since=now if error else 0, seen=now)
+            expect = ABSENT if record is None else record.version
+            body = msgspec.json.encode(noted)
+            self._metadata.apply([Put(CURSOR, name, body, {}, expect)])
+        except StoreError as failed:
+            self._log.warning("sink_not_noted", sink=name, error=str(failed))

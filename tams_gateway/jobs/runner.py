@@ -1,16 +1,17 @@
 """The runner: background work of this process, done only while it holds the lease for it."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from tams_gateway.events.sink import EventSink
-from tams_gateway.jobs import collection, copies, deletion
+from tams_gateway.jobs import collection, copies, deletion, journals
 from tams_gateway.jobs.deliveries import Deliveries
 from tams_gateway.jobs.hold import COLLECTION, COPIES, lease_for_deletion
 from tams_gateway.jobs.lease import Lease, Lost
+from tams_gateway.jobs.outbox import Forgetting
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.storage.errors import ConflictError, StoreError
 
@@ -112,12 +113,12 @@ class Runner:
     since one may take minutes, and so has each sink.
     """
 
-    def __init__(self, gateway: Gateway, sinks: Mapping[str, EventSink]) -> None:
-        self._deliveries = Deliveries(gateway.metadata, sinks)
-        requests = (deletion.carry_out, deletion.expire)
+    def __init__(self, gateway: Gateway) -> None:
+        self._deliveries = Deliveries(gateway)
+        jobs = (deletion.carry_out, deletion.expire, journals.expire, Forgetting())
         lease = Lease("jobs", gateway.metadata, gateway.now_ns)
         self._workers = (
-            Worker("jobs", requests, gateway, lease, self._deliveries.activate),
+            Worker("jobs", jobs, gateway, lease, self._deliveries.activate),
             *(
                 Worker(name, (job,), gateway, lease_for_deletion(name, gateway))
                 for name, job in ((COLLECTION, collection.collect), (COPIES, copies.settle))
@@ -134,11 +135,16 @@ class Runner:
         """Look for work at once: an operation of this process left some."""
         for worker in self._workers:
             worker.wake()
+        self._deliveries.wake()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop after the pieces of work in hand, and give the leases back."""
-        for worker in self._workers:
+        end = time.monotonic() + timeout
+        jobs, *others = self._workers
+        for worker in others:
             worker.stop()
-        self._deliveries.stop(timeout)
+        # Nobody else is to deliver before this process has stored how far it came.
+        self._deliveries.stop(timeout / 2)
+        jobs.stop()
         for worker in self._workers:
-            worker.join(timeout)
+            worker.join(max(end - time.monotonic(), 0.5))

@@ -6,7 +6,7 @@ import msgspec
 
 from tams_gateway.auth.access import OPEN, Policy
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
-from tams_gateway.events.sink import DeliversWebhooks
+from tams_gateway.events.sink import DeliversWebhooks, EventSink
 from tams_gateway.operations.audit import Audit
 from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.recent import Recent
@@ -91,6 +91,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """The wall clock, in nanoseconds since 1970."""
     listening: bool = False
     """Whether a sink is configured; without one no events are written."""
+    sinks: Mapping[str, EventSink] = {}
+    """What delivers the events, by the name under which its place in the outbox is kept."""
     webhooks: DeliversWebhooks | None = None
     """The sink that delivers webhooks; without one the API has none (R-WHK-01)."""
     feed: EventFeed | None = None
