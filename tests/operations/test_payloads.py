@@ -159,7 +159,7 @@ def test_storage_ids_choose_the_urls(ingest: Ingest, receiver: Receiver) -> None
 
 
 def test_a_url_of_an_event_works(client: Client, ingest: Ingest, receiver: Receiver) -> None:
-    """R-WHK-20, B7: signed for the receiver, who has no credentials."""
+    """R-WHK-20, R-WHK-21, B7: signed, as asked for, for a receiver without credentials."""
     flow_id = ingest.flow()
     allocated = ingest.allocate(flow_id)[0]
     upload = allocated["put_url"]

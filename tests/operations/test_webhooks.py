@@ -1,5 +1,8 @@
 """Webhooks: registered, listed, changed, deleted (R-WHK-01 to -13, -18, -22)."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from tams_gateway.storage.webhooks import WEBHOOK, Status, StoredWebhook, Webhoo
 from tams_gateway.testing.client import Answer, Client
 from tams_gateway.testing.samples import MALFORMED, UNKNOWN, new_id
 from tests.deployments import Deployment
-from tests.spec.official import example, needs_document
+from tests.spec.official import PRESENT, example, needs_document, official
 
 PATH = "/service/webhooks"
 URL = "https://hook.example.com/events"
@@ -402,3 +405,14 @@ def test_the_webhooks_of_the_examples_are_taken(client: Client, hooks: Hooks) ->
 
     answer = hooks.put(posted.json, **{**example("webhook-put"), "id": posted.json["id"]})
     assert (answer.status, answer.json) == (201, expected)
+
+
+@pytest.mark.deployments("wsgi-memory")
+def test_the_examples_of_the_guide_work(hooks: Hooks) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    blocks = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    registration, event = map(json.loads, blocks[:2])
+
+    assert hooks.client.post(PATH, json=registration).status == 201
+    if PRESENT:
+        assert list(official().event(event["event_type"]).iter_errors(event)) == []
