@@ -1,15 +1,20 @@
 """A context of an auth provider on a store in memory, with a clock that tests set."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 from tams_gateway_memory.metadata import MemoryMetadata
 
+from plugins.auth.tests.logins import AUTH
 from tams_gateway.auth.journal import AuthEntry
 from tams_gateway.plugin import Context
+from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import KEYS
+from tests.deployments import Deployment, config, in_process
+from tests.spec.official import watches
 
 
 class Desk:
@@ -53,3 +58,17 @@ def fastest() -> Callable[[Callable[[], object]], float]:
         return min(spans)
 
     return measure
+
+
+@pytest.fixture(params=["wsgi-memory", "asgi-sqlite"])
+def issuing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    """A gateway with the built-in issuer."""
+    settings = config(request.param, tmp_path, {"auth": AUTH})
+    with in_process(request.param, settings, watches()) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def client(issuing: Deployment) -> Client:
+    """A client of it."""
+    return issuing.client
