@@ -22,7 +22,9 @@ class ClaimNames(msgspec.Struct, frozen=True):
         """Return whom a token is for. Raises `DeniedError` where none of the claims names it."""
         name = _first(claims, self.name)
         if not isinstance(name, str) or not name:
-            raise DeniedError(f"the token has none of the claims {', '.join(self.name)}")
+            raise DeniedError(
+                f"the token has none of the claims {', '.join(self.name)}", guess=False
+            )
         return Principal(
             name,
             known_scopes(_words(_first(claims, self.scopes))),

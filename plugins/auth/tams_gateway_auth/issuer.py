@@ -155,9 +155,9 @@ class Issuer:
     def _holder(self, name: str, stamp: str, ids: list[str]) -> User:
         user = self.users.find(name)
         if not user.password or user.suspended or _stamp(user) != stamp:
-            raise DeniedError("the user of the token may not log in any more")
+            raise DeniedError("the user of the token may not log in any more", guess=False)
         if revocation.revoked(self._store, ids):
-            raise DeniedError("the token was revoked")
+            raise DeniedError("the token was revoked", guess=False)
         return user
 
     def _refresh_end(self) -> int:

@@ -1,6 +1,6 @@
 """Signatures and times of JSON web tokens: what a key may verify, and what a token must hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import jwt
@@ -85,8 +85,12 @@ def verify(unverified: Unverified, keys: Sequence[VerifyingKey], rules: Rules) -
             return _decoded(unverified, key, rules)
         except jwt.InvalidSignatureError:
             continue
+        except tuple(_REASONS) as error:
+            # The signature is right: that was nobody who tries tokens out.
+            reason = next(text for kind, text in _REASONS.items() if isinstance(error, kind))
+            raise DeniedError(reason, guess=False) from error
         except (jwt.PyJWTError, ValueError) as error:
-            raise DeniedError(_reason(error)) from error
+            raise DeniedError("the token is malformed") from error
     raise DeniedError("no known key signed the token")
 
 
@@ -108,15 +112,11 @@ def _decoded(unverified: Unverified, key: VerifyingKey, rules: Rules) -> dict[st
     )
 
 
-_REASONS: Final = {
+_REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidIssuerError: "the token is of another issuer",
     jwt.InvalidAudienceError: "the token is for another audience",
     jwt.MissingRequiredClaimError: "the token lacks a claim that it must have",
 }
-
-
-def _reason(error: Exception) -> str:
-    """Say what was wrong without a word of the token, which is whoever's."""
-    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "malformed")
+"""What is said of a claim that is wrong: not a word of the token, which is whoever's."""

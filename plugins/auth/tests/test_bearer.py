@@ -45,10 +45,11 @@ def opened(**options: Any) -> Bearer:
     return Bearer(Settings(**options), World().context)
 
 
-def denied(bearer: Bearer, token: str, reason: str = "token") -> None:
+def denied(bearer: Bearer, token: str, reason: str = "token", guess: bool | None = None) -> None:
     with pytest.raises(DeniedError, match=reason) as raised:
         bearer.authenticate(credentials(token))
     assert token not in str(raised.value)
+    assert guess in (None, raised.value.guess)
 
 
 @pytest.mark.parametrize("algorithm", [*ASYMMETRIC, "RS512", "PS256", "PS384"])
@@ -129,7 +130,9 @@ def test_the_names_of_claims_can_be_set(jwks_file: str) -> None:
 def test_a_token_that_does_not_hold_is_refused(
     bearer: Bearer, claims: dict[str, Any], reason: str
 ) -> None:
-    denied(bearer, signer("ES256").token(**claims), reason)
+    """What was signed is no guess, which matters to who counts failures; a forged one may be."""
+    denied(bearer, signer("ES256").token(**claims), reason, guess=reason == "malformed")
+    denied(bearer, Signer("ES256", "ES256").token(**claims), "no known key", guess=True)
 
 
 def test_clocks_may_differ_by_the_leeway(jwks_file: str) -> None:
