@@ -43,10 +43,15 @@ def convert(section: Mapping[str, Any], struct: type[S], source: str, key: str) 
 
 
 def value_of(value: Any, type_: Any, source: str, key: str) -> Any:
-    """Return one value of the config as the type. Raises `ConfigError` naming its place."""
+    """Return one value of the config as the type. Raises `ConfigError` naming its place.
+
+    A list of secrets may be written as the only one that is in it.
+    """
     override = _find_override(value)
     if override is value:
         value = _from_text(str(value), type_)
+    elif type_ == tuple[Secret, ...] and isinstance(value, str | Secret):
+        value = [value]
     try:
         return msgspec.convert(value, type_, strict=override is None, dec_hook=_custom)
     except msgspec.ValidationError as error:
