@@ -12,16 +12,17 @@ from tams_gateway.jobs.due import AGAIN_NS, first_due
 from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.instances import new_copy
 from tams_gateway.operations.kinds import OBJECT
 from tams_gateway.storage.capabilities import SupportsCopy
-from tams_gateway.storage.errors import ConflictError, StoreError
-from tams_gateway.storage.objects import Place, Stat
+from tams_gateway.storage.errors import ConflictError, MissingError, StoreError
+from tams_gateway.storage.objects import ObjectStore, Place, Stat
 
 
 def settle(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
     """Copy or delete the instances of one object; return whether there was one.
 
-    What is half done when the process dies is done again: a copy is a new version each time.
+    What is half done when the process dies is done again.
     """
     due = first_due(gateway, OBJECT)
     if due is None:
@@ -39,26 +40,50 @@ def settle(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
                 state=instance.state,
                 error=str(error),
             )
-            settled = instance
+            settled = (instance,)
         _note(gateway, lease, media_object.id, instance, settled)
     return True
 
 
 def _settled(
     gateway: Gateway, lease: Lease, media_object: MediaObject, instance: Instance
-) -> Instance | None:
-    """Return the instance as it is now: ready once it is copied, None once it is deleted."""
+) -> tuple[Instance, ...]:
+    """Return what takes the place of the instance: none once it is deleted, or ready once copied.
+
+    Where something is at the key of a copy, a process died between these bytes and its note, or
+    sleeps there. So that whatever it does if it wakes is in vain, the key is given up with all
+    that is at it, and the copy gets another.
+    """
     if instance.state == "copying":
+        storage_id = str(instance.storage_id)
+        backend = gateway.backends.get(storage_id)
+        if backend is None:
+            raise StoreError(f"storage backend {storage_id} is not configured")
+        if _is_taken(backend.store, instance.key):
+            given_up = replace(instance, state="withdrawn")
+            return given_up, new_copy(gateway, media_object, backend)
         stat = _copy(gateway, lease, media_object, instance)
-        return replace(instance, state="ready", version=stat.version)
+        return (replace(instance, state="ready", version=stat.version),)
     reasons = delete_bytes(gateway, [instance])
     if reasons:
         raise StoreError(reasons[instance.place])
-    return None
+    return ()
+
+
+def _is_taken(store: ObjectStore, key: str) -> bool:
+    try:
+        store.stat(Place(key))
+    except MissingError:
+        return False
+    return True
 
 
 def _note(
-    gateway: Gateway, lease: Lease, object_id: str, before: Instance, after: Instance | None
+    gateway: Gateway,
+    lease: Lease,
+    object_id: str,
+    before: Instance,
+    settled: tuple[Instance, ...],
 ) -> None:
     """Put the outcome on the object as it is by now: segments that come and go change it too.
 
@@ -68,13 +93,14 @@ def _note(
     while True:
         stored = media_objects.load(gateway, [object_id]).get(object_id)
         if stored is None or before not in stored.object.instances:
-            if after is not None and after.version != before.version:
-                store = gateway.backends[str(before.storage_id)].store
-                store.delete([Place(before.key, after.version)])
+            for made in settled:
+                if made.version != before.version:
+                    store = gateway.backends[str(made.storage_id)].store
+                    store.delete([Place(made.key, made.version)])
             return
         others = [one for one in stored.object.instances if one != before]
-        instances = (*others, after) if after is not None else tuple(others)
-        due: int | None = gateway.now_ns() + (AGAIN_NS if after == before else 0)
+        instances = (*others, *settled)
+        due: int | None = gateway.now_ns() + (AGAIN_NS if settled == (before,) else 0)
         if all(one.state == "ready" for one in instances):
             due = None
         changed = replace(stored.object, instances=instances, due=due)
@@ -91,9 +117,8 @@ def _copy(gateway: Gateway, lease: Lease, media_object: MediaObject, target: Ins
     if not sources:
         raise StoreError("there is no instance left to copy from")
     source = sources[0]
-    for storage_id in (source.storage_id, target.storage_id):
-        if storage_id not in gateway.backends:
-            raise StoreError(f"storage backend {storage_id} is not configured")
+    if source.storage_id not in gateway.backends:
+        raise StoreError(f"storage backend {source.storage_id} is not configured")
     reader = gateway.backends[str(source.storage_id)].store
     writer = gateway.backends[str(target.storage_id)].store
     place = Place(source.key, source.version)

@@ -11,7 +11,7 @@ from tams_gateway.domain.identifiers import Uuid
 from tams_gateway.domain.media_object import MOST_INSTANCES, Instance, MediaObject
 from tams_gateway.domain.object_key import new_token, object_key
 from tams_gateway.operations import media_objects
-from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.references import registered
@@ -61,17 +61,23 @@ def _copying(
         # A server-side fetch of a URL that a client chose is an attack waiting (G-11), and a copy
         # out of a backend that the client may not read would let it read what is there.
         raise Invalid.at("/storage_id", "the object has no uploaded instance to copy from")
-    now_ns = gateway.now_ns()
+    instance = new_copy(gateway, media_object, backend)
+    return replace(
+        media_object, instances=(*media_object.instances, instance), due=gateway.now_ns()
+    )
+
+
+def new_copy(gateway: Gateway, media_object: MediaObject, backend: Backend) -> Instance:
+    """Return an instance that the runner is to copy, at a key that nothing was ever at."""
     key = object_key(
         backend.template,
         backend.prefix,
         media_object.id,
         media_object.content_type,
-        now_ns,
+        gateway.now_ns(),
         new_token(),
     )
-    instance = Instance(storage_id=storage_id, key=key, state="copying")
-    return replace(media_object, instances=(*media_object.instances, instance), due=now_ns)
+    return Instance(storage_id=backend.id, key=key, state="copying")
 
 
 def _noted(gateway: Gateway, media_object: MediaObject, url: str, label: str) -> MediaObject:

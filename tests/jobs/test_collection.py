@@ -190,6 +190,51 @@ def test_a_copy_that_another_process_made_meanwhile_is_kept(
     assert b"".join(store.read(Place("copy.ts", kept.version))) == b"bytes"
 
 
+def test_a_copy_leaves_nothing_of_one_that_was_cut_off(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log
+) -> None:
+    """A process died between the bytes and their note: they go, and the copy gets another key."""
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+    store = gateway.backends[OTHER].store
+    store.write("copy.ts", "video/mp2t", [b"bytes"])
+
+    _all(copies.settle, gateway, lease, log)
+
+    stored = media_objects.load(gateway, ["one"])["one"].object
+    assert not _there(gateway, OTHER, "copy.ts")
+    assert ["ready", "ready"] == [one.state for one in stored.instances]
+    copied = Place(stored.instances[1].key, stored.instances[1].version)
+    assert b"bytes" == b"".join(store.read(copied))
+    assert stored.due is None
+
+
+def test_a_copy_whose_key_was_given_up_meanwhile_goes_again(
+    gateway: Gateway, lease: Lease, clock: Clock, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process slept behind its last chunk; another found the bytes, and copied elsewhere."""
+    target = Instance(storage_id=OTHER, key="copy.ts", state="copying")
+    made = keep(gateway, state="registered", uses=1)
+    _add_instance(gateway, made, target, clock)
+    store = gateway.backends[OTHER].store
+    write = store.write
+
+    def write_and_sleep(*arguments: object) -> object:
+        mine = write(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(store, "write", write)
+        _all(copies.settle, gateway, lease, log)
+        return mine
+
+    monkeypatch.setattr(store, "write", write_and_sleep)
+    _all(copies.settle, gateway, lease, log)
+
+    stored = media_objects.load(gateway, ["one"])["one"].object
+    assert not _there(gateway, OTHER, "copy.ts")
+    assert ["ready", "ready"] == [one.state for one in stored.instances]
+    assert _there(gateway, OTHER, stored.instances[1].key)
+
+
 def _add_instance(gateway: Gateway, made: MediaObject, instance: Instance, clock: Clock) -> None:
     changed = replace(made, instances=(*made.instances, instance), due=clock.ns)
     version = media_objects.load(gateway, [made.id])[made.id].version

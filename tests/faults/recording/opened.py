@@ -1,6 +1,7 @@
 """A gateway on the real stores of a directory, whose clock and background work a test drives."""
 
 import functools
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -78,6 +79,11 @@ class Opened:
                 break
             lease.keep()
         lease.release()
+
+    def check(self) -> None:
+        """Raise AssertionError unless the database is sound."""
+        with closing(sqlite3.connect(self.folder / "data" / "tams.db")) as database:
+            assert [("ok",)] == database.execute("PRAGMA integrity_check").fetchall()
 
     def files(self) -> Counter[str]:
         """Return how many files each storage backend has of each SHA-256, by `BACKEND SHA-256`."""

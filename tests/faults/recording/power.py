@@ -1,13 +1,10 @@
 """Clients at work on a recorded server, and what must be there after a power cut at any moment."""
 
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +13,8 @@ import msgspec
 from tams_gateway.testing.client import Answer, Client
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.transports import Http
-from tests.faults.model import Known, State, owner, span
+from tests.faults.looks import Documents, Segments, backend_of, digest, everything, ingest, urls
+from tests.faults.model import Known, State, owner
 from tests.faults.recording.disk import EVERYTHING, NOTHING, Choice, Disk, any_choice
 from tests.faults.recording.opened import A_DAY, Opened, opened, settings
 from tests.faults.recording.recorder import Kind, Record
@@ -24,7 +22,6 @@ from tests.faults.writers import Writer
 from tests.servers.process import serving
 
 WRITERS: Final = 4
-Documents = Mapping[str, Mapping[str, Any]]
 
 
 class Moment(msgspec.Struct):
@@ -216,10 +213,9 @@ def judge(gateway: Opened, run: Run, position: int) -> None:
     Then lets a day pass, with all the work in the background, and looks again: what was accepted
     is done, no file is left that belongs to nothing, and new writes are taken.
     """
-    with closing(sqlite3.connect(gateway.folder / "data" / "tams.db")) as database:
-        assert [("ok",)] == database.execute("PRAGMA integrity_check").fetchall()
+    gateway.check()
     writers = [known(one, position) for one in run.writers] if position >= run.began else []
-    documents, segments = _everything(gateway.client)
+    documents, segments = everything(gateway.client)
     if writers:
         states = [one.shown_by(_seen(one, documents, segments)) for one in writers]
         assert documents.keys() == {id_ for one in states for id_ in one.flows}
@@ -228,9 +224,9 @@ def judge(gateway: Opened, run: Run, position: int) -> None:
     _check_objects(gateway.client, segments, writers)
 
     gateway.ahead = A_DAY
-    _ingest(gateway.client)
+    ingest(gateway.client)
     gateway.work()
-    documents, segments = _everything(gateway.client)
+    documents, segments = everything(gateway.client)
     for one in writers:
         # The deletions that were accepted are carried out; of one in flight nobody knows.
         settled = Judged(one.writer, one.state.settled(), one.maybe, one.copies)
@@ -246,33 +242,13 @@ def judge(gateway: Opened, run: Run, position: int) -> None:
         if one.maybe is not None
         for digest in set(one.maybe.digests.values()) - set(one.state.digests.values())
     }
-    # Of a copy that was cut off between its bytes and its note a second version stays until the
-    # object goes, as of an upload.
-    copied = {moment.copied for one in run.writers for moment in one.moments if moment.copied}
-    in_flight |= {
-        one.state.digests[id_] for one in writers for id_ in one.state.digests.keys() & copied
-    }
+    # An upload that was cut off between its bytes and its note leaves them until its object goes.
     assert not [one for one in strays if one.partition(" ")[2] not in in_flight], strays
     # A backend sweeps at an upload, and this one has just had one.
     assert not list(gateway.folder.glob("main/@uploads/*"))
 
 
-def _everything(client: Client) -> tuple[Documents, dict[str, list[Any]]]:
-    """Return all flows, and the segments of each, of which none overlap."""
-    flows = client.listed("/flows", query="limit=1000")
-    sources = Counter(one["id"] for one in client.listed("/sources", query="limit=1000"))
-    assert sources == Counter(flow["source_id"] for flow in flows)
-    segments = {}
-    for flow in flows:
-        query = {"limit": 1000, "presigned": True}
-        found = client.listed(f"/flows/{flow['id']}/segments", query=query)
-        spans = [span(one["timerange"]) for one in found]
-        assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans
-        segments[flow["id"]] = found
-    return {flow["id"]: flow for flow in flows}, segments
-
-
-def _seen(one: Judged, documents: Documents, segments: Mapping[str, Any]) -> dict[str, Known]:
+def _seen(one: Judged, documents: Documents, segments: Segments) -> dict[str, Known]:
     """Return what there is of a writer's flows, as far as it is the writer's."""
     number = one.writer.number
     flows = one.state.flows.keys() | (one.maybe.flows.keys() if one.maybe else set())
@@ -299,55 +275,25 @@ def _check_uploads(client: Client, one: Judged) -> None:
     for object_id, allocated in one.state.allocated.items():
         if allocated.uploaded and (one.maybe is None or object_id in one.maybe.allocated):
             found = client.get(allocated.target.partition("?")[0])
-            assert one.state.digests[object_id] == _digest(found), f"{object_id}: {found}"
+            assert one.state.digests[object_id] == digest(found), f"{object_id}: {found}"
 
 
-def _check_objects(
-    client: Client, segments: Mapping[str, list[Any]], writers: Sequence[Judged]
-) -> Counter[str]:
+def _check_objects(client: Client, segments: Segments, writers: Sequence[Judged]) -> Counter[str]:
     """Return what files are to be there for the segments: each was uploaded so."""
     digests = {id_: digest for one in writers for id_, digest in one.state.digests.items()}
     for one in writers:
         digests |= one.maybe.digests if one.maybe else {}
     wanted: Counter[str] = Counter()
-    for object_id, url in sorted(_urls(client, segments)):
-        content = _digest(client.get(url))
+    for object_id, url in sorted(urls(client, segments)):
+        content = digest(client.get(url))
         assert content == digests.get(object_id, content), f"{object_id} at {url}"
-        wanted[f"{url.split('/media/')[1].partition('/')[0]} {content}"] += 1
+        wanted[f"{backend_of(url)} {content}"] += 1
     return wanted
 
 
-def _urls(client: Client, segments: Mapping[str, list[Any]]) -> set[tuple[str, str]]:
-    """Return the URLs of all instances that the gateway serves, each with its object's id."""
-    return {
-        (one["object_id"], url["url"])
-        for found in segments.values()
-        for one in found
-        for url in one["get_urls"]
-        if url["url"].startswith(f"{client.base}/media/")
-    }
-
-
-def _check_copies(segments: Mapping[str, list[Any]], writers: Sequence[Judged]) -> None:
+def _check_copies(segments: Segments, writers: Sequence[Judged]) -> None:
     """Each object that is still there has the copies that were acknowledged."""
     copies = {object_id for one in writers for object_id in one.copies}
     for one in (one for found in segments.values() for one in found):
         if one["object_id"] in copies:
             assert 2 == len(one["get_urls"]), one
-
-
-def _digest(answer: Answer) -> str:
-    assert answer.status == 200, answer
-    return sha256(answer.body).hexdigest()
-
-
-def _ingest(client: Client) -> None:
-    """Bring something into each storage backend, which sweeps there what dead uploads left."""
-    ingest = Ingest(client)
-    flow_id = ingest.flow()
-    headers = {"content-type": "video/mp2t"}
-    for number, backend in enumerate(ingest.storage_backends()):
-        [media_object] = ingest.allocate(flow_id, storage_id=backend["id"])
-        put_url = media_object["put_url"]["url"]
-        assert 200 == client.put(put_url, body=b"new", headers=headers).status
-        ingest.register(flow_id, media_object["object_id"], f"[{number}:0_{number + 1}:0)")
