@@ -1,6 +1,7 @@
 """Query filters that several listings share, as conditions for the store (R-PAGE-13 to -18)."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from tams_gateway.auth.access import Access
 from tams_gateway.operations.gateway import Gateway
@@ -8,6 +9,9 @@ from tams_gateway.operations.params import Params
 from tams_gateway.operations.visibility import among
 from tams_gateway.storage.query import Absent, Condition, Equal, OneOf
 from tams_gateway.storage.records import Kind
+
+UNCOLLECTED: Final = Absent("collected_by")
+"""The condition of what nothing collects."""
 
 
 def equal(field: str, value: int | bool | str | None) -> Iterable[Condition]:
@@ -26,7 +30,7 @@ def collected_by(
     if ids is None:
         return ()
     if not ids:
-        return (Absent("collected_by"),)
+        return (UNCOLLECTED,)
     return (OneOf("collected_by", tuple(sorted(among(gateway, access, kind, ids)))),)
 
 

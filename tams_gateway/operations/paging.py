@@ -80,9 +80,15 @@ def encode_key(place: object) -> str:
 
 def record_key(record: Record, sort: Sort | None) -> str:
     """Return the key of the page behind a record."""
+    place = place_of(record, sort)
+    return encode_key(_Place(sort.field if sort else "", place.value, place.id))
+
+
+def place_of(record: Record, sort: Sort | None) -> After:
+    """Return the place of a record in a listing."""
     value = record.fields.get(sort.field) if sort else None
     assert value is None or isinstance(value, int | str)
-    return encode_key(_Place(sort.field if sort else "", value, record.id))
+    return After(value, record.id)
 
 
 def next_link(request: Request, params: Params, key: str) -> str:

@@ -27,9 +27,7 @@ Related = TypeVar("Related", bound=Flow | Source)
 
 def classes_of(record: Record) -> frozenset[str]:
     """Return the classes of a record; one from before there were any is for admins alone."""
-    classes = record.fields.get(AUTH_CLASSES, frozenset())
-    assert isinstance(classes, frozenset)
-    return classes
+    return _set(record, AUTH_CLASSES)
 
 
 def permitted(access: Access, permission: Permission, record: Record | None, what: str) -> Record:
@@ -60,6 +58,21 @@ def among(gateway: Gateway, access: Access, kind: Kind, ids: Iterable[str]) -> f
     return frozenset(
         one.id for one in records.values() if access.may(Permission.READ, classes_of(one))
     )
+
+
+def uncollected(
+    gateway: Gateway, access: Access, kind: Kind, records: Sequence[Record]
+) -> list[Record]:
+    """Return the records that nothing collects which may be read."""
+    collectors = [_set(one, "collected_by") for one in records]
+    seen = among(gateway, access, kind, frozenset().union(*collectors))
+    return [one for one, ids in zip(records, collectors, strict=True) if seen.isdisjoint(ids)]
+
+
+def _set(record: Record, field: str) -> frozenset[str]:
+    value = record.fields.get(field, frozenset())
+    assert isinstance(value, frozenset)
+    return value
 
 
 def shown(

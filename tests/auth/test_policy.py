@@ -14,6 +14,10 @@ def test_one_of_the_scopes_suffices() -> None:
     policy.check(ANYBODY, {Scope.ADMIN})
 
 
+def test_the_scope_of_admins_suffices_for_everything() -> None:
+    policy.check(Principal("root", frozenset({Scope.ADMIN})), {Scope.WRITE})
+
+
 def test_a_principal_without_the_scope_is_forbidden_and_told_which_it_lacks() -> None:
     with pytest.raises(Forbidden) as caught:
         policy.check(READER, {Scope.WRITE, Scope.DELETE})
