@@ -50,7 +50,7 @@ T = TypeVar("T", bound=Opened)
 class Assembly:
     """All that one process serves with. `assemble` makes it, and it takes over the stack.
 
-    `blocks` is False only if no plugin ever waits, so that ASGI may spare the thread. `opened`
+    `blocks` tells which requests may have to wait for a plugin, and need a thread in ASGI. `opened`
     holds what the plugins opened, by the key of their section, in that order.
     """
 

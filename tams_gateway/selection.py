@@ -9,7 +9,7 @@ from tams_gateway.auth.provider import AuthProvider
 from tams_gateway.config_file import ConfigError
 from tams_gateway.events.sink import EventSink
 from tams_gateway.plugin.loader import Plugin, PluginError, load
-from tams_gateway.plugin.provider import Provider
+from tams_gateway.plugin.provider import Blocks, Provider
 from tams_gateway.sections import convert
 from tams_gateway.settings import ObjectsSection, ObjectsSettings, PluginSection, Settings
 from tams_gateway.storage.metadata import MetadataStore
@@ -44,9 +44,10 @@ class Selection(msgspec.Struct, frozen=True):
         yield from self.events
 
     @property
-    def blocks(self) -> bool:
-        """Whether one that requests call may wait, so that ASGI needs a thread for each."""
-        return any(selected.provider.blocks for selected in self if selected not in self.events)
+    def blocks(self) -> Blocks:
+        """Which requests may have to wait for a plugin, and need a thread in ASGI."""
+        found = {one.provider.blocks for one in self if one not in self.events}
+        return True if True in found else "writes" if "writes" in found else False
 
     def check_workers(self, workers: int) -> None:
         """Refuse more worker processes than the plugins allow. Raises `ConfigError`."""

@@ -17,6 +17,7 @@ from tams_gateway.domain.health import Health
 from tams_gateway.operations import keys
 from tams_gateway.plugin import Context, Provider
 from tams_gateway.plugin.loader import Plugin, PluginError
+from tams_gateway.plugin.provider import Blocks
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
 from tams_gateway.storage.errors import StoreError
@@ -88,7 +89,7 @@ class World:
     fails: str = ""
     error: Exception = field(default_factory=lambda: StoreError("no room:\n buy disks"))
     shared: bool = True
-    blocks: bool = False
+    blocks: Blocks = False
 
     def plugin(self, name: str) -> Plugin:
         if name != "one":
@@ -225,9 +226,17 @@ def test_without_auth_providers_the_gateway_is_open(world: World, settings: Load
 
 
 def test_one_plugin_that_waits_makes_requests_block(world: World, settings: Load) -> None:
-    assert not select(settings(CONFIG)).blocks
-    world.blocks = True
-    assert select(settings(CONFIG)).blocks
+    found = []
+    waits: tuple[Blocks, ...] = (False, "writes", True)
+    for world.blocks in waits:
+        for other in waits:
+            selection = select(settings(CONFIG))
+            metadata = selection.metadata
+            provider = msgspec.structs.replace(metadata.provider, blocks=other)
+            metadata = msgspec.structs.replace(metadata, provider=provider)
+            found.append(msgspec.structs.replace(selection, metadata=metadata).blocks)
+
+    assert [False, "writes", True, "writes", "writes", True, True, True, True] == found
 
 
 def test_several_workers_are_refused_on_data_of_one_process(world: World, settings: Load) -> None:

@@ -1,7 +1,7 @@
-"""The gateway as an ASGI app: one hop into a thread for each request, where anything blocks."""
+"""The gateway as an ASGI app: one hop into a thread for each request that may have to wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,20 +11,21 @@ import falcon.asgi
 from tams_gateway.domain.errors import Invalid, NotFound, Refusal
 from tams_gateway.http import paths, reception
 from tams_gateway.http.falcon_app import fallback, fill, mount
-from tams_gateway.http.pipeline import Pipeline, Reception
+from tams_gateway.http.pipeline import Pipeline
 from tams_gateway.http.routes import Route
 from tams_gateway.http.table import Table
 from tams_gateway.http.threads import Threads
-from tams_gateway.operations.messages import Polled, Request, Response
+from tams_gateway.operations.messages import Polled, Request
+from tams_gateway.plugin.provider import Blocks
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-_RECEIVE: Final = "tams_gateway.receive"
-"""The key in the scope under which the server's `receive` goes past Falcon, which would take
-a body that was cut short for one that is complete."""
+_ARRIVED: Final = "tams_gateway.arrived"
+"""The key in Falcon's scope of what the server sent, scope and `receive`. The latter goes past
+Falcon, which would take a body that was cut short for one that is complete."""
 
 _PATIENCE: Final = 30.0
 """How long a client may send nothing of its body, in seconds."""
@@ -33,8 +34,8 @@ _PATIENCE: Final = 30.0
 class AsgiApp:
     """The ASGI callable. `close` releases what the process holds; no request follows.
 
-    `threads` bounds the requests that are worked on at once. Without `blocks` only those whose
-    body is a stream need a thread.
+    `threads` bounds the requests that are worked on at once. `blocks` tells which of them need a
+    thread: all, those that are not brief (`"writes"`), or only those whose body is a stream.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class AsgiApp:
         table: Table,
         *,
         threads: int,
-        blocks: bool,
+        blocks: Blocks,
         start: Callable[[], None],
         close: Callable[[], None],
     ) -> None:
@@ -63,23 +64,21 @@ class AsgiApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if scope["type"] == "http":
-            raw = scope.get("raw_path")
-            root = scope.get("root_path", "")
-            try:
-                scope["path"] = (
-                    paths.routed(raw.decode("latin-1"), root)
-                    if raw
-                    else paths.encoded(_below(root, scope["path"]))
-                )
-            except NotFound:
-                scope["path"] = reception.NOWHERE
-            query = scope["query_string"]
-            if not query.isascii():
-                scope["query_string"] = reception.query(query.decode("latin-1")).encode()
-            scope[_RECEIVE] = receive
-            receive = _nothing
-        await self._app(dict(scope), receive, send)
+        if scope["type"] != "http":
+            await self._app(dict(scope), receive, send)
+            return
+        # What it routes by; to parse the rest would cost it time for nobody.
+        seen = {
+            "type": "http",
+            "asgi": scope["asgi"],
+            "http_version": scope["http_version"],
+            "method": scope["method"],
+            "path": _path(scope),
+            "query_string": b"",
+            "headers": (),
+            _ARRIVED: (scope, receive),
+        }
+        await self._app(seen, _nothing, send)
 
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
@@ -98,11 +97,11 @@ class AsgiApp:
     async def _respond(
         self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, **parameters: str
     ) -> None:
-        scope = req.scope
+        scope, receive = req.scope[_ARRIVED]
         request = Request(
             method=req.method,
             url_path=req.path,
-            query=req.query_string,
+            query=reception.query(scope["query_string"].decode("latin-1")),
             headers=_headers(scope["headers"]),
         )
         host, port = scope.get("server") or ("localhost", None)
@@ -115,34 +114,40 @@ class AsgiApp:
             root=scope.get("root_path", "").rstrip("/"),
             peer=(scope.get("client") or ("",))[0],
         )
-        body = _Body(scope[_RECEIVE])
+        body = None
         if received.refusal is None:
             try:
-                await self._attach_body(route, request, body)
+                length = request.length = reception.content_length(request.headers)
+                if length != 0 or route.streams:
+                    body = _Body(receive)
+                    await self._attach(route, request, body)
             except Refusal as refusal:
                 route = reception.refusing(route, refusal)
-        response = await self._work(route, received)
-        if body.stalled:
+        if self._needs_thread(route):
+            threads = self._upload_threads if route.streams else self._threads
+            response = await threads.run(partial(self._pipeline, route, received))
+        else:
+            response = self._pipeline(route, received)
+        if body is not None and body.stalled:
             response.headers = {**response.headers, "Connection": "close"}
         fill(resp, response)
         if response.stream is not None:
             stream = _Stream if isinstance(response.stream, Polled) else _Download
-            resp.stream = stream(response.stream, self._threads, scope[_RECEIVE])
+            resp.stream = stream(response.stream, self._threads, receive)
 
-    async def _work(self, route: Route, received: Reception) -> Response:
-        call = partial(self._pipeline, route, received)
-        if route.streams:
-            return await self._upload_threads.run(call)
-        return await self._threads.run(call) if self._blocks else call()
+    def _needs_thread(self, route: Route) -> bool:
+        if self._blocks == "writes":
+            return not route.brief
+        return self._blocks or route.streams
 
-    async def _attach_body(self, route: Route, request: Request, body: "_Body") -> None:
-        length = request.length = reception.content_length(request.headers)
+    async def _attach(self, route: Route, request: Request, body: "_Body") -> None:
+        """Give a request its body. Raises `TooLarge`, `Invalid`."""
         if route.streams:
-            request.stream = body.chunks(asyncio.get_running_loop(), length)
-        elif length != 0:
-            limit = self._pipeline.limits.body_bytes
-            reception.check_size(length, limit)
-            request.body = await body.whole(limit)
+            request.stream = body.chunks(asyncio.get_running_loop(), request.length)
+            return
+        limit = self._pipeline.limits.body_bytes
+        reception.check_size(request.length, limit)
+        request.body = await body.whole(limit)
 
     async def _respond_error(
         self,
@@ -257,15 +262,29 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
+def _path(scope: Scope) -> str:
+    """Return the path as it is routed."""
+    raw, root = scope.get("raw_path"), scope.get("root_path", "")
+    try:
+        if raw:
+            return paths.routed(raw.decode("latin-1"), root)
+        return paths.encoded(_below(root, scope["path"]))
+    except NotFound:
+        return reception.NOWHERE
+
+
 def _below(root: str, path: str) -> str:
     """Return a decoded path below the base path, its characters standing for bytes."""
     path = path[len(root) :] if root and path.startswith(root) else path
     return (path or "/").encode().decode("latin-1")
 
 
-def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) < len(pairs):
+        # Some came more than once.
+        headers = {}
+        for raw_name, raw_value in pairs:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers

@@ -47,7 +47,7 @@ def fallback(table: Table, method: str, template: str | None, error: Exception) 
 def fill(resp: falcon.Response, response: Response) -> None:
     """Put a response's values into Falcon's, but for a stream."""
     resp.status = response.status
-    resp.set_headers(dict(response.headers))
+    resp.set_headers(response.headers)
     if response.stream is not None or response.body:
         resp.content_type = response.content_type
     if response.body:

@@ -61,8 +61,6 @@ def encoded(path: str) -> str:
 
 def parameters(encoded_values: Mapping[str, str]) -> Mapping[str, str]:
     """Return the path parameters of a routed path, decoded."""
-    if not any("%" in value for value in encoded_values.values()):
-        return encoded_values
     return {name: unquote(value) for name, value in encoded_values.items()}
 
 

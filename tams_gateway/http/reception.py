@@ -58,7 +58,8 @@ def receive(
         )
     except Refusal as refusal:
         return Reception(request, _NOBODY, refusal)
-    request.path = paths.parameters(parameters)
+    # Parameters are parts of the routed path.
+    request.path = paths.parameters(parameters) if "%" in request.url_path else parameters
     request.base = arrival.base
     request.peer = arrival.peer
     return Reception(request, arrival)

@@ -42,7 +42,8 @@ class Route(msgspec.Struct, frozen=True):
 
     `scopes` is who may call it: any one of them suffices (R-AUTH-05). `open` ones need no
     credentials at all, nor do requests that `admits` lets in: those with a signature of ours.
-    `streams` takes the request's body as a stream.
+    `streams` takes the request's body as a stream. A `brief` one reads single records or a page of
+    segments, never more: stores whose reads do not wait are called without a thread for it.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Route(msgspec.Struct, frozen=True):
     scopes: frozenset[Scope]
     open: bool = False
     streams: bool = False
+    brief: bool = False
     admits: Callable[[Gateway, Request], bool] = _nobody
 
 
@@ -71,7 +73,7 @@ def _properties(owner: str, *names: str) -> list[Route]:
     for name in names:
         template = f"{owner}/{name}"
         made += [
-            Route("GET", template, getattr(properties, f"get_{name}"), READ),
+            Route("GET", template, getattr(properties, f"get_{name}"), READ, brief=True),
             Route("PUT", template, getattr(properties, f"put_{name}"), WRITE),
             Route("DELETE", template, getattr(properties, f"delete_{name}"), WRITE),
         ]
@@ -80,20 +82,22 @@ def _properties(owner: str, *names: str) -> list[Route]:
 
 def _tags(owner: str) -> list[Route]:
     return [
-        Route("GET", f"{owner}/tags", properties.get_tags, READ),
-        Route("GET", f"{owner}/tags/{{name}}", properties.get_tag, READ),
+        Route("GET", f"{owner}/tags", properties.get_tags, READ, brief=True),
+        Route("GET", f"{owner}/tags/{{name}}", properties.get_tag, READ, brief=True),
         Route("PUT", f"{owner}/tags/{{name}}", properties.put_tag, WRITE),
         Route("DELETE", f"{owner}/tags/{{name}}", properties.delete_tag, WRITE),
     ]
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/", service.get_root, ANY),
-    Route("GET", "/service", service.get_service, ANY),
+    Route("GET", "/", service.get_root, ANY, brief=True),
+    Route("GET", "/service", service.get_service, ANY, brief=True),
     Route("POST", "/service", service.post_service, ADMIN),
-    Route("GET", "/service/storage-backends", storage_backends.get_storage_backends, ANY),
+    Route(
+        "GET", "/service/storage-backends", storage_backends.get_storage_backends, ANY, brief=True
+    ),
     Route("GET", "/service/profiles", profiles.get_profiles, READ),
-    Route("GET", "/service/profiles/{profileId}", profiles.get_profile, READ),
+    Route("GET", "/service/profiles/{profileId}", profiles.get_profile, READ, brief=True),
     Route("POST", "/service/profiles/{profileId}", profiles.post_profile, WRITE | ADMIN),
     Route("GET", "/service/webhooks", webhooks.get_webhooks, READ),
     Route("POST", "/service/webhooks", webhooks.post_webhook, WRITE),
@@ -101,18 +105,18 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", _WEBHOOK, webhooks.put_webhook, READ),
     Route("DELETE", _WEBHOOK, webhooks.delete_webhook, READ),
     Route("GET", "/sources", sources.get_sources, READ),
-    Route("GET", _SOURCE, sources.get_source, READ),
+    Route("GET", _SOURCE, sources.get_source, READ, brief=True),
     *_tags(_SOURCE),
     *_properties(_SOURCE, "label", "description"),
     Route("GET", "/flows", flows.get_flows, READ),
-    Route("GET", _FLOW, flows.get_flow, READ),
+    Route("GET", _FLOW, flows.get_flow, READ, brief=True),
     Route("PUT", _FLOW, flows.put_flow, WRITE),
     Route("DELETE", _FLOW, deletions.delete_flow, DELETE),
     *_tags(_FLOW),
     *_properties(_FLOW, "label", "description", "flow_collection", "max_bit_rate", "avg_bit_rate"),
-    Route("GET", f"{_FLOW}/read_only", properties.get_read_only, READ),
+    Route("GET", f"{_FLOW}/read_only", properties.get_read_only, READ, brief=True),
     Route("PUT", f"{_FLOW}/read_only", properties.put_read_only, WRITE),
-    Route("GET", f"{_FLOW}/segments", segments.get_segments, READ),
+    Route("GET", f"{_FLOW}/segments", segments.get_segments, READ, brief=True),
     Route("POST", f"{_FLOW}/segments", segment_posts.post_segments, WRITE),
     Route("DELETE", f"{_FLOW}/segments", deletions.delete_segments, DELETE),
     Route("POST", f"{_FLOW}/storage", storage_allocation.post_storage, WRITE),

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 API: Final = 1
 """The version of the contracts that this gateway has."""
+
+
+Blocks: TypeAlias = bool | Literal["writes"]
+"""Whether calls may have to wait: all, those that write or move bytes, or none."""
 
 
 class Secret:
@@ -70,10 +74,13 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
 
     `settings` is a frozen `msgspec.Struct` with `forbid_unknown_fields=True`, into which the
     config section is converted. `open` imports what is heavy. `shared=False` says that its data
-    live in one process, so that several workers are refused; `blocks=False` that it never waits,
-    so that ASGI may spare the thread. `summary` is one line for `tams-gateway plugins`. `api` is
-    the version of the contracts that the plugin was made for, written as a number: whoever took
-    it from the gateway would be made for every version. A plugin of another version is refused.
+    live in one process, so that several workers are refused. `blocks` tells ASGI when a request
+    needs a thread: `False`, never; `"writes"`, not where it only reads a record, a page of
+    segments, or makes URLs, all of which then takes far less than a millisecond and never waits
+    for a writer; True, always, as for all that calls another machine. `summary` is one line for
+    `tams-gateway plugins`. `api` is the version of the contracts that the plugin was made for,
+    written as a number: whoever took it from the gateway would be made for every version. A plugin
+    of another version is refused.
     """
 
     name: str
@@ -83,4 +90,4 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
     summary: str
     api: int
     shared: bool = True
-    blocks: bool = True
+    blocks: Blocks = True

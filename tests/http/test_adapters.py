@@ -1,15 +1,26 @@
 """What both app types do with bodies and headers, in process."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tams_gateway import asgi, wsgi
+from tams_gateway.assembly import assemble
 from tams_gateway.domain.errors import Invalid
+from tams_gateway.http.asgi_adapter import AsgiApp
+from tams_gateway.http.pipeline import Pipeline
 from tams_gateway.http.reception import content_length
+from tams_gateway.http.routes import ANY, Route
+from tams_gateway.http.table import complete
+from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.messages import Request, Response
+from tams_gateway.plugin.provider import Blocks
 from tams_gateway.settings import load
 from tams_gateway.testing.client import Answer
 from tams_gateway.testing.transports import Asgi, Wsgi
@@ -100,3 +111,66 @@ def test_an_app_module_has_no_other_attribute(
             module.application  # noqa: B018
 
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("blocks", "threads"),
+    [
+        (False, ["MainThread", "MainThread", "MainThread", "upload"]),
+        ("writes", ["MainThread", "request", "request", "upload"]),
+        (True, ["request", "request", "request", "upload"]),
+    ],
+)
+def test_a_request_gets_a_thread_where_it_may_have_to_wait(
+    tmp_path: Path, blocks: Blocks, threads: list[str]
+) -> None:
+    """A brief read does not, unless all that is called may block."""
+    found = []
+
+    def operation(_gateway: Gateway, _request: Request) -> Response:
+        found.append(threading.current_thread().name.partition("-")[0])
+        return Response(status=204)
+
+    routes = (
+        Route("GET", "/brief", operation, ANY, brief=True),
+        Route("GET", "/long", operation, ANY),
+        Route("PUT", "/brief", operation, ANY),
+        Route("PUT", "/upload", operation, ANY, streams=True),
+    )
+    config = tmp_path / "gateway.toml"
+    config.write_text('[metadata]\nplugin = "memory"\n[objects.main]\nplugin = "memory"\n')
+    with closing(assemble(load(config, {}))) as assembly:
+        pipeline = Pipeline(assembly.gateway, assembly.chain, assembly.settings.service)
+        app = AsgiApp(
+            pipeline,
+            complete(routes),
+            threads=1,
+            blocks=blocks,
+            start=lambda: None,
+            close=lambda: None,
+        )
+        asyncio.run(_ask_each(app, routes))
+        app.close()
+
+    assert threads == found
+
+
+async def _ask_each(app: AsgiApp, routes: Sequence[Route]) -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(_event: object) -> None:
+        pass
+
+    for route in routes:
+        scope: dict[str, object] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": route.method,
+            "path": route.template,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "client": ("127.0.0.1", 1),
+        }
+        await app(scope, receive, send)

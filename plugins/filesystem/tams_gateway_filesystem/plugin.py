@@ -38,4 +38,5 @@ def tams_object_store() -> Provider[ObjectStore]:
         open=_open,
         summary="objects as files of one directory, served by the gateway itself",
         api=1,
+        blocks="writes",
     )

@@ -35,4 +35,5 @@ def tams_metadata_store() -> Provider[MetadataStore]:
         open=_open_metadata,
         summary="metadata in one SQLite file, durable, for the workers of one machine",
         api=1,
+        blocks="writes",
     )
