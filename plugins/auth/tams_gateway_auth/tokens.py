@@ -125,4 +125,4 @@ def _put(id_: str, token: ApiToken, expect: int) -> Put:
 def _deny(context: Context, name: str, reason: str, peer: str, request_id: str) -> NoReturn:
     """Note why, which is for the operator's eyes, and refuse."""
     context.note(AuthEntry("failure", name, peer, request_id, f"API token: {reason}"))
-    raise DeniedError("unknown or expired token")
+    raise DeniedError("unknown or expired token", noted=True)

@@ -149,7 +149,7 @@ class Users:
         login = _Login(name, peer, request_id)
         if not right or latest.password != hash_ or obstacle is not None:
             self._fail(login, latest, obstacle or "wrong password")
-            raise DeniedError("wrong name or password")
+            raise DeniedError("wrong name or password", noted=True)
         if latest.lock != Lock():
             self.change(
                 name, lambda stored: stored.unlocked() if stored.lock == latest.lock else stored

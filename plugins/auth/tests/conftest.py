@@ -1,7 +1,6 @@
 """A context of an auth provider on a store in memory, with a clock that tests set."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,21 +42,6 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
-
-
-@pytest.fixture
-def fastest() -> Callable[[Callable[[], object]], float]:
-    """Return what measures the fastest of several runs, in seconds."""
-
-    def measure(act: Callable[[], object]) -> float:
-        spans = []
-        for _ in range(9):
-            started = time.perf_counter()
-            act()
-            spans.append(time.perf_counter() - started)
-        return min(spans)
-
-    return measure
 
 
 @pytest.fixture(params=["wsgi-memory", "asgi-sqlite"])
