@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place, Stat
+from tams_gateway.storage.query import SegmentQuery
+from tams_gateway.storage.records import Segment
 
 
 @runtime_checkable
@@ -25,6 +29,27 @@ class SupportsCopy(Protocol):
 
     def copy(self, key: str, content_type: str, source: object, place: Place) -> Stat | None:
         """Copy from a place in the object store `source`; None if they share no server."""
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """A page of segments as a JSON list of their bodies, in order.
+
+    There are `count` of them, at least one, and `more` behind the last.
+    """
+
+    bodies: bytes
+    count: int
+    first: Segment
+    last: Segment
+    more: bool
+
+
+@runtime_checkable
+class SupportsJoin(Protocol):
+    """A metadata store that joins bodies at less cost than it returns segments one by one."""
+
+    def joined(self, query: SegmentQuery) -> Joined | None:
+        """Return what `segments` would, joined; None if that is empty or has init objects."""
 
 
 @runtime_checkable

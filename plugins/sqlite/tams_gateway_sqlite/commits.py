@@ -171,19 +171,25 @@ def _interrupted() -> StoreError:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Ticket]) -> None:
+    # SQLite copies every page that changes under a savepoint.
+    together = len(batch) > 1
     connection.execute("BEGIN IMMEDIATE")
     try:
         for ticket in batch:
-            connection.execute("SAVEPOINT one")
+            if together:
+                connection.execute("SAVEPOINT one")
             try:
                 ticket.work(connection)
             except Exception as error:
                 # Whatever it is goes to the caller whose work it is, and hurts no other.
                 if not connection.in_transaction:
                     raise
-                connection.execute("ROLLBACK TO one")
                 ticket.error = error
-            connection.execute("RELEASE one")
+                if not together:
+                    return
+                connection.execute("ROLLBACK TO one")
+            if together:
+                connection.execute("RELEASE one")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -4,10 +4,7 @@ import errno
 import os
 import queue
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -18,7 +15,7 @@ from tams_gateway_sqlite.migration import migrate
 from tams_gateway_sqlite.turns import Turns
 
 READERS: Final = 4
-"""Connections for reading: more do not help, since rows are fetched under the GIL."""
+"""Connections for reading: more do not help, since rows are built under the GIL."""
 
 _LONGEST_LOG: Final = 64 * 2**20
 """In bytes."""
@@ -51,9 +48,6 @@ class Connections:
         for _ in range(READERS):
             self._readers.put(None)
         self.turns = Turns(path)
-        self.pages = threading.Lock()
-        """To be held while a page is fetched. The module gives up the GIL at each row: two threads
-        that fetch hand it to each other a hundred times, and both take twice as long."""
 
     def prepare(self) -> Path | None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn.
@@ -140,17 +134,27 @@ class Connections:
             if blocked:
                 self._shorten_at = time.monotonic() + _SHORTENED_EVERY
 
-    @contextmanager
-    def reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to read with; waits while all are lent."""
+    def reader(self) -> "Reader":
+        """Lend a connection to read with, to one `with`; waits while all are lent."""
+        return Reader(self)
+
+    def take_reader(self) -> sqlite3.Connection:
+        """Take a connection to read with; to be given back."""
         connection = self._readers.get()
-        try:
-            if connection is None:
+        if connection is None:
+            try:
                 connection = self._connect(self._path)
-            yield connection
-        finally:
-            if connection is not None and connection.in_transaction:
+            except BaseException:
+                self._readers.put(None)
+                raise
+        return connection
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """End what was begun, and let others read with the connection."""
+        try:
+            if connection.in_transaction:
                 connection.rollback()
+        finally:
             self._readers.put(connection)
 
     def close(self) -> None:
@@ -175,9 +179,24 @@ class Connections:
         connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA cache_size = -16384")
-        connection.execute("PRAGMA mmap_size = 268435456")
         connection.create_function("unhex_", 1, bytes.fromhex, deterministic=True)
         return connection
+
+
+class Reader:
+    """Lends a connection inside a `with`; a generator would cost as much as a look-up."""
+
+    __slots__ = ("_connections", "_lent")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lent = self._connections.take_reader()
+        return self._lent
+
+    def __exit__(self, *error: object) -> None:
+        self._connections.give_back(self._lent)
 
 
 def make_directories(path: Path) -> None:
@@ -200,17 +219,27 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def border(path: Path) -> Iterator[None]:
-    """Turn foreign errors into `StoreError`s that name the path and what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translate(path, error) from error
-    except OSError as error:
-        kind = FullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
-        remedy = _SYSTEM.get(error.errno or 0, "check the path and its permissions")
-        raise kind(f"{path}: {error.strerror or error}; {remedy}") from error
+class Border:
+    """Turns foreign errors into `StoreError`s that name the path and what to do."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _translate(self._path, error) from error
+        if isinstance(error, OSError):
+            raise _translate_os(self._path, error) from error
+
+
+def _translate_os(path: Path, error: OSError) -> StoreError:
+    kind = FullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    remedy = _SYSTEM.get(error.errno or 0, "check the path and its permissions")
+    return kind(f"{path}: {error.strerror or error}; {remedy}")
 
 
 def _translate(path: Path, error: sqlite3.Error) -> StoreError:

@@ -9,8 +9,7 @@ from typing import Final
 from tams_gateway.storage.changes import AddSegments, Put
 from tams_gateway.storage.content import Entry, KindEntry, LifeEntry, OutboxEntry
 from tams_gateway.storage.records import FieldType, Kind, Record, Value
-from tams_gateway_sqlite import outbox, records, segments
-from tams_gateway_sqlite.find import COLUMNS, record
+from tams_gateway_sqlite import outbox, packed, records, segments
 from tams_gateway_sqlite.schema import Table, decode, encode
 
 _BATCH: Final = 1000
@@ -27,9 +26,9 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[Entry]:
     kinds = connection.execute("SELECT name, segments FROM kinds ORDER BY name").fetchall()
     for name, timed in kinds:
         table = Table(Kind(decode(name), {}, segments=bool(timed)))
-        rows = connection.execute(f"SELECT {COLUMNS} FROM {table.record} AS r ORDER BY r.id")
+        rows = connection.execute(f"SELECT packed, touched FROM {table.record} ORDER BY id")
         while batch := rows.fetchmany(_BATCH):
-            found = [record(row) for row in batch]
+            found = [packed.record(*row) for row in batch]
             yield KindEntry(_declared(table.kind, found), found)
     yield from _lives(connection)
     last = 0
@@ -40,11 +39,12 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[Entry]:
 
 def _lives(connection: sqlite3.Connection) -> Iterator[Entry]:
     rows = connection.execute(
-        f"SELECT {segments.COLUMNS}, flow_id, life FROM segments ORDER BY flow_id, life, end_ns"
+        f"SELECT flow_id, life, {packed.SEGMENT} FROM segments ORDER BY flow_id, life, end_ns"
     )
     while batch := rows.fetchmany(_BATCH):
-        for (flow_id, life), found in groupby(batch, itemgetter(-2, -1)):
-            yield LifeEntry(decode(flow_id), life, [segments.segment(row[:-2]) for row in found])
+        for (flow_id, life), found in groupby(batch, itemgetter(0, 1)):
+            joined = [row[2] for row in found]
+            yield LifeEntry(decode(flow_id), life, packed.segments(len(joined), b"".join(joined)))
 
 
 def _declared(kind: Kind, found: Sequence[Record]) -> Kind:

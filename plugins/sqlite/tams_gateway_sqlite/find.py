@@ -7,9 +7,13 @@ no statistics here, so both plans are forced: by CROSS JOIN, and by INDEXED BY w
 that offer no index.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from tams_gateway.domain.timerange import ETERNITY, MIN_NS
 from tams_gateway.storage.query import (
@@ -26,15 +30,11 @@ from tams_gateway.storage.query import (
     Touches,
 )
 from tams_gateway.storage.records import FieldType, Record
-from tams_gateway_sqlite.schema import PRESENT, Fields, Table, decode, encode
+from tams_gateway_sqlite import packed
+from tams_gateway_sqlite.schema import PRESENT, Table, encode
 
 FEW: Final = 500
 """So many records are sorted rather than the index of the order walked."""
-
-_BOUND: Final = 500
-"""So many values are bound one by one; more go as one JSON text."""
-
-COLUMNS: Final = "r.id, r.version, r.body, r.fields, r.touched"
 
 Parameters: TypeAlias = tuple[object, ...]
 
@@ -46,38 +46,53 @@ class Sql(NamedTuple):
     bound: Parameters = ()
 
 
-def record(row: tuple[bytes, int, bytes, str, int | None]) -> Record:
-    """Return the record of a row of `COLUMNS`."""
-    record_id, version, body, fields, touched = row
-    return Record(decode(record_id), version, body, Fields(fields), touched)
+def each(values: Sequence[str]) -> Sql:
+    """Return a SELECT of any number of texts, as `id`."""
+    with suppress(UnicodeEncodeError):
+        listed = msgspec.json.encode(values)
+        # SQLite ends a text of JSON at NUL.
+        if b"\\u0000" not in listed:
+            return Sql("SELECT CAST(value AS BLOB) AS id FROM json_each(?)", (listed.decode(),))
+    hexed = [encode(value).hex() for value in values]
+    return Sql("SELECT unhex_(value) AS id FROM json_each(?)", (json.dumps(hexed),))
 
 
-def one_of(values: Sequence[str]) -> Sql:
-    """Return an IN list of any number of texts."""
-    if len(values) <= _BOUND:
-        return Sql(f"IN ({','.join('?' * len(values))})", tuple(map(encode, values)))
-    hexed = ",".join(f'"{encode(value).hex()}"' for value in values)
-    return Sql("IN (SELECT unhex_(value) FROM json_each(?))", (f"[{hexed}]",))
+def unset(table: Table, query: Query) -> set[str]:
+    """Return the scalar fields whose index of the records without them a query needs."""
+    fields: set[str] = set()
+    present: set[str] = set()
+    for condition in query.where:
+        if isinstance(condition, Touches | Segmentless):
+            continue
+        if not isinstance(condition, Absent):
+            present.add(condition.field)
+        elif table.kind.type_of(condition.field) is not FieldType.SET:
+            fields.add(condition.field)
+    if query.sort is not None and query.sort.field not in present:
+        fields.add(query.sort.field)
+    return fields
 
 
 def find(connection: sqlite3.Connection, table: Table, query: Query) -> Page[Record]:
-    """Return a page of records."""
+    """Return a page of records; the indexes that `unset` tells are there."""
     connection.execute("BEGIN")
     source, bound, order_id = _source(connection, table, query)
     where = [_filter(table, condition) for condition in query.where]
-    rows: list[tuple[bytes, int, bytes, str, int | None]] = []
+    found: list[Record] = []
     for index, piece, order in _ranges(table, query, order_id):
         conditions = [piece, *where]
         statement = (
-            f"SELECT {COLUMNS} FROM {source or f'{table.record} AS r INDEXED BY {index}'}"
-            f" WHERE {' AND '.join(one.text for one in conditions)} ORDER BY {order} LIMIT ?"
+            f"SELECT {packed.RECORDS} FROM (SELECT r.packed, r.touched"
+            f" FROM {source or f'{table.record} AS r INDEXED BY {index}'}"
+            f" WHERE {' AND '.join(one.text for one in conditions)} ORDER BY {order} LIMIT ?)"
         )
         parameters = [*bound, *(value for one in conditions for value in one.bound)]
-        rows += connection.execute(statement, (*parameters, query.limit + 1 - len(rows)))
-        if len(rows) > query.limit:
+        left = query.limit + 1 - len(found)
+        found += packed.records(*connection.execute(statement, (*parameters, left)).fetchone())
+        if len(found) > query.limit:
             break
     connection.execute("COMMIT")
-    return Page([record(row) for row in rows[: query.limit]], len(rows) > query.limit)
+    return Page(found[: query.limit], len(found) > query.limit)
 
 
 def _source(
@@ -117,7 +132,8 @@ def _ids(table: Table, condition: Equal | OneOf | Present | Absent | AtLeast | B
     if table.kind.type_of(condition.field) is not FieldType.SET:
         test = _compare(table.columns[condition.field], condition)
         # Left to choose, SQLite would read all ids in their order, to have each once.
-        source = f"{table.record} INDEXED BY {table.index(condition.field)}"
+        index = table.unset if isinstance(condition, Absent) else table.index
+        source = f"{table.record} INDEXED BY {index(condition.field)}"
         return Sql(f"SELECT id FROM {source} WHERE {test.text}", test.bound)
     if isinstance(condition, Absent) or _is_presence(table, condition):
         return Sql("")
@@ -169,8 +185,8 @@ def _compare(column: str, condition: Condition) -> Sql:
         case Equal(value=value):
             return Sql(f"{column} = ?", (_bind(value),))
         case OneOf(values=values):
-            test = one_of(values)
-            return Sql(f"{column} {test.text}", test.bound)
+            listed = each(values)
+            return Sql(f"{column} IN ({listed.text})", listed.bound)
         case AtLeast(value=value):
             return Sql(f"{column} >= ?", (value,))
         case Below(value=value):
@@ -187,7 +203,8 @@ def _held(condition: Condition) -> Sql:
         case Equal(value=value):
             return Sql("= ?", (_bind(value),))
         case OneOf(values=values):
-            return one_of(values)
+            listed = each(values)
+            return Sql(f"IN ({listed.text})", listed.bound)
         case _:
             return Sql("= ?", (PRESENT,))
 
@@ -206,24 +223,28 @@ def _ranges(table: Table, query: Query, order_id: str) -> Iterator[tuple[str, Sq
         rest = Sql(beyond_id, (encode(after.id),)) if after else Sql("1")
         yield primary, rest, id_order
         return
-    field = query.sort.field
+    field, reverse = query.sort.field, query.reverse
     column, index = f"r.{table.columns[field]}", table.index(field)
-    least: object = b"" if table.kind.fields[field] is FieldType.TEXT else MIN_NS
-    down = query.sort.descending != query.reverse
+    down = query.sort.descending != reverse
     order = f"{column} {'DESC' if down else 'ASC'}, {id_order}"
-    unset = (index, Sql(f"{column} IS NULL"), id_order)
-    # NULL is not above anything: this is `IS NOT NULL` as a range.
-    everything = (index, Sql(f"{column} >= ?", (least,)), order)
-    if after is None:
-        yield from (unset, everything) if query.reverse else (everything, unset)
-        return
-    if after.value is None:
-        yield index, Sql(f"{column} IS NULL AND {beyond_id}", (encode(after.id),)), id_order
-        if query.reverse:
-            yield everything
-        return
-    value = _bind(after.value)
-    yield index, Sql(f"{column} = ? AND {beyond_id}", (value, encode(after.id))), id_order
-    yield index, Sql(f"{column} {'<' if down else '>'} ?", (value,)), order
-    if not query.reverse:
-        yield unset
+    among_unset = after is not None and after.value is None
+    if after is None or after.value is None:
+        least: object = b"" if table.kind.fields[field] is FieldType.TEXT else MIN_NS
+        # NULL is not above anything: this is `IS NOT NULL` as a range.
+        having = [(index, Sql(f"{column} >= ?", (least,)), order)]
+    else:
+        value = _bind(after.value)
+        equal = Sql(f"{column} = ? AND {beyond_id}", (value, encode(after.id)))
+        further = Sql(f"{column} {'<' if down else '>'} ?", (value,))
+        having = [(index, equal, id_order), (index, further, order)]
+    without = []
+    if field in unset(table, query):
+        rest = Sql(f" AND {beyond_id}", (encode(after.id),)) if after and among_unset else Sql("")
+        condition = Sql(f"{column} IS NULL{rest.text}", rest.bound)
+        without = [(table.unset(field), condition, id_order)]
+    if reverse:
+        yield from without if after is None or among_unset else ()
+        yield from having
+    else:
+        yield from () if among_unset else having
+        yield from without

@@ -3,8 +3,8 @@
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ import msgspec
 
 from tams_gateway.domain.health import Health
 from tams_gateway.domain.timerange import Span
+from tams_gateway.storage.capabilities import Joined
 from tams_gateway.storage.changes import (
     AddSegments,
     Change,
@@ -31,7 +32,7 @@ from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
 from tams_gateway_sqlite import connections, content, find, outbox, records, segments
 from tams_gateway_sqlite.commits import Commits, Work
-from tams_gateway_sqlite.connections import Connections, border, make_directories
+from tams_gateway_sqlite.connections import Border, Connections, make_directories
 from tams_gateway_sqlite.schema import Table, decode
 
 
@@ -47,7 +48,8 @@ class SqliteMetadata:
         self._path = path.absolute()
         self._durability = durability
         self._tables: dict[str, Table] = {}
-        with border(self._path):
+        self._border = Border(self._path)
+        with self._border:
             make_directories(self._path.parent)
             self._open()
             self.copy = self._connections.prepare()
@@ -60,41 +62,48 @@ class SqliteMetadata:
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
         table = self._table(kind)
-        with self._fetching(len(ids)) as connection:
+        with self._border, self._connections.reader() as connection:
             return records.get(connection, table, ids)
 
     def find(self, query: Query) -> Page[Record]:
         """Return a page of records."""
         table = self._table(query.kind)
-        with self._reading() as connection:
+        for field in find.unset(table, query) - table.indexed_unset:
+            self._index_unset(table, field)
+        with self._border, self._connections.reader() as connection:
             return find.find(connection, table, query)
 
     def segments(self, query: SegmentQuery) -> Page[Segment]:
         """Return a page of segments."""
-        with self._fetching(query.limit) as connection:
+        with self._border, self._connections.reader() as connection:
             return segments.page(connection, query)
+
+    def joined(self, query: SegmentQuery) -> Joined | None:
+        """Return a page of segments joined; None if it is empty or has init objects."""
+        with self._border, self._connections.reader() as connection:
+            return segments.joined(connection, query)
 
     def extent(
         self, flow_id: str, life: int, within: Span | None = None
     ) -> tuple[Segment, Segment] | None:
         """Return the first and the last segment that overlap `within`."""
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             return segments.extent(connection, flow_id, life, within)
 
     def uses(self, query: UseQuery) -> Page[Use]:
         """Return a page of the lives of flows that use an object."""
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             return segments.uses(connection, query)
 
     def events(self, after: str | None, limit: int) -> Events:
         """Return the oldest events behind a cursor: the number of the last before it."""
         last = self._sequence(after or "0")
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             return outbox.page(connection, last, limit)
 
     def tip(self) -> str:
         """Return the cursor behind which only later commits come."""
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             return str(connection.execute("SELECT events FROM counter").fetchone()[0])
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -112,7 +121,7 @@ class SqliteMetadata:
 
     def snapshot(self) -> Content:
         """Return all that is there at one moment."""
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             yield from content.snapshot(connection)
 
     def replace(self, entries: Iterable[Entry]) -> None:
@@ -131,24 +140,13 @@ class SqliteMetadata:
     def close(self) -> None:
         """Close the connections."""
         _stores.discard(self)
-        with border(self._path):
+        with self._border:
             self._connections.close()
             if self._commits.close():
                 self._connections.turns.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with border(self._path), self._connections.reader() as connection:
-            yield connection
-
-    @contextmanager
-    def _fetching(self, rows: int) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for so many rows, which all are found by an index."""
-        with self._connections.pages if rows > 1 else nullcontext(), self._reading() as connection:
-            yield connection
-
     def _run(self, work: Work) -> None:
-        with border(self._path):
+        with self._border:
             self._commits.run(work)
 
     def _table(self, kind: Kind) -> Table:
@@ -159,12 +157,19 @@ class SqliteMetadata:
         if table is not None:
             kind = msgspec.structs.replace(kind, fields={**table.kind.fields, **kind.fields})
         table = Table(kind)
-        with self._reading() as connection:
+        with self._border, self._connections.reader() as connection:
             exists = table.exists(connection)
         if not exists:
             self._run(table.create)
         self._tables[kind.name] = table
         return table
+
+    def _index_unset(self, table: Table, field: str) -> None:
+        with self._border, self._connections.reader() as connection:
+            exists = table.indexes_unset(connection, field)
+        if not exists:
+            self._run(partial(table.index_unset, field=field))
+        table.indexed_unset.add(field)
 
     def _sequence(self, cursor: str) -> int:
         try:
@@ -195,13 +200,18 @@ def _count(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE counter SET version = version + 1")
 
 
+def _next_version(connection: sqlite3.Connection) -> int:
+    """Return a version that no record ever had. Not by RETURNING, which takes twice as long."""
+    version: int = connection.execute("SELECT version FROM counter").fetchone()[0] + 1
+    connection.execute("UPDATE counter SET version = ?", (version,))
+    return version
+
+
 def _write(
     connection: sqlite3.Connection, tables: Mapping[str, Table], changes: Sequence[Change]
 ) -> None:
     """Make changes inside a transaction."""
-    version = connection.execute(
-        "UPDATE counter SET version = version + 1 RETURNING version"
-    ).fetchone()[0]
+    version = _next_version(connection)
     for change in changes:
         match change:
             case Put():
@@ -227,4 +237,9 @@ def _write(
 def _with_segments(connection: sqlite3.Connection) -> list[Table]:
     """Return the tables of the kinds with segments, whichever process made them."""
     names = connection.execute("SELECT name FROM kinds WHERE segments").fetchall()
-    return [Table(Kind(decode(name), {"life": FieldType.INT}, segments=True)) for (name,) in names]
+    return [_timed(name) for (name,) in names]
+
+
+@cache
+def _timed(name: bytes) -> Table:
+    return Table(Kind(decode(name), {"life": FieldType.INT}, segments=True))

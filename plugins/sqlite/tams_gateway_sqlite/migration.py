@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_sqlite import schema
+from tams_gateway_sqlite import schema, step_1
 
-STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {}
+STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: step_1.step}
 """For each earlier version what makes the next one of it, inside a transaction."""
 
 

@@ -6,7 +6,7 @@ from typing import cast
 
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.storage.metadata import Events
-from tams_gateway_sqlite.schema import pack, unpack
+from tams_gateway_sqlite.packed import pack_fields, unpack_fields
 
 
 def page(connection: sqlite3.Connection, last: int, limit: int) -> Events:
@@ -26,7 +26,13 @@ def emit(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
     connection.executemany(
         "INSERT INTO events (seq, type, at_ns, body, fields) VALUES (?, ?, ?, ?, ?)",
         [
-            (last - len(events) + number, event.type, event.at_ns, event.body, pack(event.fields))
+            (
+                last - len(events) + number,
+                event.type,
+                event.at_ns,
+                event.body,
+                pack_fields(event.fields).decode(),
+            )
             for number, event in enumerate(events, 1)
         ],
     )
@@ -38,5 +44,5 @@ def _event(row: tuple[int, str, int, bytes, str]) -> Event:
         cast(EventType, type_),
         at_ns,
         body,
-        cast(Mapping[str, str | frozenset[str]], unpack(fields)),
+        cast(Mapping[str, str | frozenset[str]], unpack_fields(fields.encode())),
     )

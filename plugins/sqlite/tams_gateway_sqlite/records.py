@@ -6,26 +6,30 @@ from collections.abc import Mapping, Sequence
 from tams_gateway.storage.changes import ABSENT, ANY, Delete, Expect, ExpectTouched, Put
 from tams_gateway.storage.errors import ConflictError
 from tams_gateway.storage.records import Kind, Record, Value
-from tams_gateway_sqlite.find import COLUMNS, one_of, record
-from tams_gateway_sqlite.schema import PRESENT, Table, encode, pack, unpack
-
-_MANY = 500
-"""The ids of one statement."""
+from tams_gateway_sqlite import packed
+from tams_gateway_sqlite.find import each
+from tams_gateway_sqlite.schema import PRESENT, Table, encode
 
 
 def get(connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> dict[str, Record]:
     """Return those of the records that are there."""
-    found = {}
-    if len(ids) > _MANY:
-        # Several statements see one state; whoever lent the connection ends the transaction.
-        connection.execute("BEGIN")
-    for at in range(0, len(ids), _MANY):
-        wanted = one_of(ids[at : at + _MANY])
-        text = f"SELECT {COLUMNS} FROM {table.record} AS r WHERE r.id {wanted.text}"
-        for row in connection.execute(text, wanted.bound):
-            one = record(row)
-            found[one.id] = one
-    return found
+    if len(ids) == 1:
+        one = _one(connection, table, ids[0])
+        return {} if one is None else {one.id: one}
+    wanted = each(ids)
+    row = connection.execute(
+        f"SELECT {packed.RECORDS} FROM ({wanted.text}) AS few"
+        f" CROSS JOIN {table.record} AS r ON r.id = few.id",
+        wanted.bound,
+    ).fetchone()
+    return {one.id: one for one in packed.records(*row)}
+
+
+def _one(connection: sqlite3.Connection, table: Table, record_id: str) -> Record | None:
+    row = connection.execute(
+        f"SELECT packed, touched FROM {table.record} WHERE id = ?", (encode(record_id),)
+    ).fetchone()
+    return None if row is None else packed.record(*row)
 
 
 def put(connection: sqlite3.Connection, table: Table, change: Put, version: int) -> None:
@@ -35,8 +39,10 @@ def put(connection: sqlite3.Connection, table: Table, change: Put, version: int)
     old = None
     if change.expect != ABSENT:
         old = _expect(connection, table, change.kind, change.id, change.expect)
-    before: Mapping[str, Value] = {} if old is None else old
-    columns = {"version": version, "body": change.body, "fields": pack(new)}
+    before: Mapping[str, Value] = {} if old is None else dict(old.fields)
+    columns: dict[str, object] = {
+        "packed": packed.pack_record(change.id, version, change.body, packed.pack_fields(new))
+    }
     for field, column in table.columns.items():
         if before.get(field) != new.get(field):
             columns[column] = _stored(new.get(field))
@@ -67,7 +73,7 @@ def delete(connection: sqlite3.Connection, table: Table, change: Delete) -> None
     if old is not None:
         key = encode(change.id)
         connection.execute(f"DELETE FROM {table.record} WHERE id = ?", (key,))
-        _hold(connection, table, key, _held(table, old), set())
+        _hold(connection, table, key, _held(table, old.fields), set())
 
 
 def expect(connection: sqlite3.Connection, table: Table, change: Expect) -> None:
@@ -86,15 +92,13 @@ def expect_touched(connection: sqlite3.Connection, table: Table, change: ExpectT
 
 def _expect(
     connection: sqlite3.Connection, table: Table, kind: Kind, record_id: str, expected: int
-) -> dict[str, Value] | None:
-    """Return the fields of the record, None if it is not there."""
-    row = connection.execute(
-        f"SELECT version, fields FROM {table.record} WHERE id = ?", (encode(record_id),)
-    ).fetchone()
-    version = ABSENT if row is None else row[0]
+) -> Record | None:
+    """Return the record, None if it is not there."""
+    one = _one(connection, table, record_id)
+    version = ABSENT if one is None else one.version
     if expected not in (ANY, version):
         raise ConflictError(f"{kind.name} {record_id!r} has version {version}, not {expected}")
-    return None if row is None else unpack(row[1])
+    return one
 
 
 def _held(table: Table, fields: Mapping[str, Value]) -> set[tuple[bytes, int | bytes]]:

@@ -1,23 +1,19 @@
 """The tables: those that every database has, and two for each kind of record.
 
 Texts are stored as BLOBs of UTF-8: so lone surrogates and NUL are possible, and the order is by
-code point. A record stands in `record:KIND`, its fields whole as JSON, and each declared one again
-in a column: a scalar with an index, of a set only whether it is there. What sets hold is in
-`holds:KIND`.
+code point. A record stands in `record:KIND`, packed whole (`packed.py`), and each declared field
+again in a column: a scalar with an index, of a set only whether it is there. What sets hold is in
+`holds:KIND`. A segment has columns for what is asked of it; `head` and `body` are the packed whole.
 """
 
-import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
 from typing import Final
 
-import msgspec
-
-from tams_gateway.storage.records import FieldType, Kind, Value
+from tams_gateway.storage.records import FieldType, Kind
 
 APPLICATION: Final = 0x54414D53
-VERSION: Final = 1
+VERSION: Final = 2
 
 PRESENT: Final = 0
 """Stands in `holds` for a tag itself, so that an empty one is seen; no text is equal to it."""
@@ -30,7 +26,7 @@ TABLES: Final = (
     " at_ns INTEGER NOT NULL, body BLOB NOT NULL, fields TEXT NOT NULL)",
     "CREATE TABLE segments (flow_id BLOB NOT NULL, life INTEGER NOT NULL,"
     " end_ns INTEGER NOT NULL, start_ns INTEGER NOT NULL, object_id BLOB NOT NULL,"
-    " init_object_id BLOB, at INTEGER NOT NULL, body BLOB NOT NULL,"
+    " init_object_id BLOB, head BLOB NOT NULL, body BLOB NOT NULL,"
     " PRIMARY KEY (flow_id, life, end_ns)) WITHOUT ROWID",
     "CREATE INDEX segments_by_object ON segments (object_id, flow_id, life, end_ns)",
     "CREATE INDEX segments_by_init_object ON segments (init_object_id, flow_id, life, end_ns)"
@@ -38,9 +34,6 @@ TABLES: Final = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
-
-
-_decoder = msgspec.json.Decoder(dict[str, int | bool | str | list[str]])
 
 
 def encode(text: str) -> bytes:
@@ -53,57 +46,6 @@ def decode(stored: bytes) -> str:
     return stored.decode("utf-8", "surrogatepass")
 
 
-def pack(fields: Mapping[str, Value]) -> str:
-    """Return fields as JSON, sets as arrays."""
-    plain = {
-        name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in fields.items()
-    }
-    try:
-        return msgspec.json.encode(plain).decode()
-    except UnicodeEncodeError:  # A lone surrogate, which only the slower one can write.
-        return json.dumps(plain)
-
-
-def unpack(packed: str) -> dict[str, Value]:
-    """Return the fields that `pack` got."""
-    try:
-        plain = _decoder.decode(packed)
-    except msgspec.DecodeError:  # A lone surrogate again.
-        plain = json.loads(packed)
-    return {
-        name: frozenset(value) if isinstance(value, list) else value
-        for name, value in plain.items()
-    }
-
-
-class Fields(Mapping[str, Value]):
-    """The fields of a record, unpacked when somebody looks: a page of objects needs none."""
-
-    __slots__ = ("_packed", "_unpacked")
-
-    def __init__(self, packed: str) -> None:
-        self._packed = packed
-        self._unpacked: dict[str, Value] | None = None
-
-    def __getitem__(self, name: str) -> Value:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __repr__(self) -> str:
-        return repr(self._all())
-
-    def _all(self) -> dict[str, Value]:
-        if self._unpacked is None:
-            self._unpacked = unpack(self._packed)
-        return self._unpacked
-
-
 class Table:
     """The tables of a kind: their names, and how they are made."""
 
@@ -113,11 +55,17 @@ class Table:
         self.record = f'"record:{name}"'
         self.holds = f'"holds:{name}"'
         self.columns = {field: f'"field:{_identifier(field)}"' for field in kind.fields}
-        self._index = f"index:{name}:"
+        self._name = name
+        self.indexed_unset: set[str] = set()
+        """The fields of which `unset` is known to be there."""
 
     def index(self, field: str) -> str:
-        """Return the name of a scalar field's index."""
-        return f'"{self._index}{_identifier(field)}"'
+        """Return the name of the index of the records that have a scalar field."""
+        return f'"index:{self._name}:{_identifier(field)}"'
+
+    def unset(self, field: str) -> str:
+        """Return the name of the index of those that do not, made by `index_unset`."""
+        return f'"unset:{self._name}:{_identifier(field)}"'
 
     def covers(self, kind: Kind) -> bool:
         """Whether all that the kind declares is here."""
@@ -132,8 +80,8 @@ class Table:
             (encode(self.kind.name), self.kind.segments),
         )
         execute(
-            f"CREATE TABLE IF NOT EXISTS {self.record} (id BLOB PRIMARY KEY,"
-            " version INTEGER NOT NULL, touched INTEGER, fields TEXT NOT NULL, body BLOB NOT NULL)"
+            f"CREATE TABLE IF NOT EXISTS {self.record} (id BLOB PRIMARY KEY, touched INTEGER,"
+            " packed BLOB NOT NULL)"
         )
         execute(
             f"CREATE TABLE IF NOT EXISTS {self.holds} (field BLOB, value BLOB, id BLOB,"
@@ -150,7 +98,25 @@ class Table:
                 direction = "DESC" if self.kind.fields[field] is FieldType.INT else "ASC"
                 execute(
                     f"CREATE INDEX {self.index(field)} ON {self.record} ({column}, id {direction})"
+                    f" WHERE {column} IS NOT NULL"
                 )
+
+    def index_unset(self, connection: sqlite3.Connection, field: str) -> None:
+        """Make the index of the records without a scalar field; inside a transaction.
+
+        It is made when a query first asks for them: most objects lack most fields, nobody lists
+        them by that, and each index would be one more page of every commit.
+        """
+        column = self.columns[field]
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS {self.unset(field)} ON {self.record} (id)"
+            f" WHERE {column} IS NULL"
+        )
+
+    def indexes_unset(self, connection: sqlite3.Connection, field: str) -> bool:
+        """Whether a database has that index."""
+        text = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        return connection.execute(text, (self.unset(field)[1:-1],)).fetchone() is not None
 
     def exists(self, connection: sqlite3.Connection) -> bool:
         """Whether a database has all that the kind needs."""

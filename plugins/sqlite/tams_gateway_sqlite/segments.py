@@ -9,14 +9,17 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, Span
+from tams_gateway.storage.capabilities import Joined
 from tams_gateway.storage.changes import AddSegments, DropSegments
 from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Segment, Use
+from tams_gateway_sqlite import packed
 from tams_gateway_sqlite.schema import Table, decode, encode
 
-COLUMNS: Final = "start_ns, end_ns, object_id, body, at, init_object_id"
 _IN_LIFE: Final = "flow_id = ? AND life = ?"
 _UP_TO: Final = (
     "start_ns < ? AND end_ns <= min(?, coalesce((SELECT end_ns FROM segments"
@@ -24,33 +27,54 @@ _UP_TO: Final = (
 )
 
 
-def segment(row: tuple[int, int, bytes, bytes, int, bytes | None]) -> Segment:
-    """Return the segment of a row of `COLUMNS`."""
-    start, end, object_id, body, at, init = row
-    # Spelled out: a listing does this a thousand times.
-    return Segment(
-        start,
-        end,
-        object_id.decode("utf-8", "surrogatepass"),
-        body,
-        at,
-        None if init is None else decode(init),
-    )
-
-
 def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:
     """Return a page of the segments of a life."""
-    life = (encode(query.flow_id), query.life)
+    source, bound = _source(query)
+    row = connection.execute(
+        f"SELECT {packed.SEGMENTS} FROM (SELECT head, body {source})", (*bound, query.limit + 1)
+    ).fetchone()
+    found = packed.segments(*row)
+    return Page(found[: query.limit], len(found) > query.limit)
+
+
+def joined(connection: sqlite3.Connection, query: SegmentQuery) -> Joined | None:
+    """Return a page of the segments of a life, joined; None if empty or with init objects."""
+    source, bound = _source(query)
+    connection.execute("BEGIN")
+    count, inits, end, bodies = connection.execute(
+        f"SELECT count(*), count(init_object_id), {'min' if query.reverse else 'max'}(end_ns),"
+        " CAST(group_concat(body, ',') AS BLOB)"
+        f" FROM (SELECT body, end_ns, init_object_id {source})",
+        (*bound, query.limit),
+    ).fetchone()
+    if not count or inits:
+        return None
+    row = connection.execute(
+        f"SELECT {packed.SEGMENT} FROM segments WHERE {_IN_LIFE} AND end_ns = ?",
+        (*bound[:2], end),
+    ).fetchone()
+    (last,) = packed.segments(1, *row)
+    (first,) = page(connection, replace(query, limit=1)).items
+    more = False
+    if count == query.limit:
+        more = bool(page(connection, replace(query, after=end, limit=1)).items)
+    return Joined(b"[%b]" % bodies, count, first, last, more)
+
+
+def _source(query: SegmentQuery) -> tuple[str, list[object]]:
+    """Return what to select from, in order, and what is bound there but for the limit."""
     span, last = query.span or ETERNITY, MAX_NS
-    if span.end <= span.start:
-        return Page([], False)
     # SQLite takes one bound of a side to seek by, so there is never a second.
     first = span.start
     if query.after is not None and query.reverse:
         last = query.after - 1
     elif query.after is not None:
         first = max(first, query.after)
-    conditions, bound = [_IN_LIFE, "end_ns > ?"], [*life, first]
+    life = (encode(query.flow_id), query.life)
+    conditions: list[str] = [_IN_LIFE, "end_ns > ?"]
+    bound: list[object] = [*life, first]
+    if span.end <= span.start:
+        conditions.append("FALSE")
     if query.span is not None:
         conditions.append(_UP_TO)
         bound += [span.end, last, *life, span.end, span.end]
@@ -61,12 +85,9 @@ def page(connection: sqlite3.Connection, query: SegmentQuery) -> Page[Segment]:
         conditions.append("object_id = ?")
         bound.append(encode(query.object_id))
     index = "" if query.object_id is None else " INDEXED BY segments_by_object"
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM segments{index} WHERE {' AND '.join(conditions)}"
-        f" ORDER BY end_ns {'DESC' if query.reverse else 'ASC'} LIMIT ?",
-        (*bound, query.limit + 1),
-    ).fetchall()
-    return Page([segment(row) for row in rows[: query.limit]], len(rows) > query.limit)
+    order = "DESC" if query.reverse else "ASC"
+    text = f"FROM segments{index} WHERE {' AND '.join(conditions)} ORDER BY end_ns {order} LIMIT ?"
+    return text, bound
 
 
 def extent(
@@ -122,7 +143,7 @@ def add(connection: sqlite3.Connection, change: AddSegments) -> None:
     if overlaps:
         raise OverlapError(overlaps)
     connection.executemany(
-        "INSERT INTO segments (flow_id, life, end_ns, start_ns, object_id, init_object_id, at,"
+        "INSERT INTO segments (flow_id, life, end_ns, start_ns, object_id, init_object_id, head,"
         " body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [_row(flow_id, change.life, one) for one in change.segments],
     )
@@ -134,11 +155,14 @@ def _overlaps(
     whole = Span(
         min(one.start_ns for one in change.segments), max(one.end_ns for one in change.segments)
     )
-    text = f"SELECT {COLUMNS} FROM segments WHERE {_IN_LIFE} AND end_ns > ? ORDER BY end_ns LIMIT 1"
+    text = (
+        f"SELECT start_ns, {packed.SEGMENT} FROM segments WHERE {_IN_LIFE} AND end_ns > ?"
+        " ORDER BY end_ns LIMIT 1"
+    )
 
     def first(span: Span) -> Segment | None:
         row = connection.execute(text, (flow_id, change.life, span.start)).fetchone()
-        return None if row is None or row[0] >= span.end else segment(row)
+        return None if row is None or row[0] >= span.end else packed.segments(1, row[1])[0]
 
     if first(whole) is None:
         return {}
@@ -156,7 +180,7 @@ def _row(flow_id: bytes, life: int, segment: Segment) -> tuple[object, ...]:
         segment.start_ns,
         encode(segment.object_id),
         None if init is None else encode(init),
-        segment.at_ns,
+        packed.pack_segment(segment),
         segment.body,
     )
 
@@ -166,7 +190,7 @@ def drop(connection: sqlite3.Connection, change: DropSegments) -> None:
     flow_id = encode(change.flow_id)
     removed = connection.executemany(
         "DELETE FROM segments WHERE flow_id = ? AND life = ? AND end_ns = ? AND start_ns = ?"
-        " AND object_id = ? AND init_object_id IS ? AND at = ? AND body = ?",
+        " AND object_id = ? AND init_object_id IS ? AND head = ? AND body = ?",
         [_row(flow_id, change.life, one) for one in change.segments],
     ).rowcount
     if removed != len(change.segments) and change.segments:
