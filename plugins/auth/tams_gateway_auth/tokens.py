@@ -4,7 +4,6 @@ import hashlib
 import ipaddress
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Final, NoReturn
 
 import msgspec
@@ -14,7 +13,7 @@ from tams_gateway.auth.principal import Principal, Scope
 from tams_gateway.auth.provider import DeniedError
 from tams_gateway.plugin import Context
 from tams_gateway.storage.changes import ABSENT, Delete, Put
-from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.records import Kind
 from tams_gateway_auth import records
 
@@ -96,9 +95,7 @@ def find(context: Context, text: str, peer: str, request_id: str = "") -> Princi
     if refusal is not None:
         _deny(context, token.name, refusal, peer, request_id)
     if token.used is None or now >= token.used + _USE_KEPT:
-        with suppress(ConflictError):  # Another request wrote that it was used, or it is gone.
-            used = msgspec.structs.replace(token, used=int(now))
-            records.store(context).apply([_put(id_, used, record.version)])
+        _keep_use(context, id_, msgspec.structs.replace(token, used=int(now)), record.version)
     return token.principal
 
 
@@ -112,6 +109,16 @@ def revoke(context: Context, id_: str, token: ApiToken) -> None:
     """Remove a token, which holds from now on in no process. Raises `StoreError`."""
     records.store(context).apply([Delete(API_TOKENS, id_)])
     context.note(AuthEntry("token_revoked", token.name, detail=id_[:SHOWN]))
+
+
+def _keep_use(context: Context, id_: str, token: ApiToken, version: int) -> None:
+    """Write when a token was used; a store that takes no writes keeps nobody from reading."""
+    try:
+        records.store(context).apply([_put(id_, token, version)])
+    except ConflictError:
+        return  # Another request wrote it, or the token is gone.
+    except StoreError as error:
+        context.log.warning("last_use_not_kept", token=token.name, error=str(error))
 
 
 def _id(text: str) -> str:

@@ -5,13 +5,14 @@ import re
 from typing import Any
 
 import pytest
+import structlog
 from msgspec.structs import replace
 from tams_gateway_auth import tokens
 from tams_gateway_auth.tokens import API_TOKENS, ApiToken
 
 from tams_gateway.auth.principal import Principal, Scope
 from tams_gateway.auth.provider import DeniedError
-from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.errors import ConflictError, FullError, StoreError
 
 TOKEN = ApiToken("ingester", frozenset({Scope.WRITE}), frozenset({"news"}), (), 1_700_000_000)
 PRINCIPAL = Principal("ingester", frozenset({Scope.WRITE}), frozenset({"news"}))
@@ -101,16 +102,23 @@ def test_the_last_use_is_written_at_most_once_a_minute(desk: Any) -> None:
     assert seen == [1_700_000_000, 1_700_000_000, 1_700_000_060, 1_700_000_060]
 
 
-def test_another_writer_of_the_last_use_hinders_nobody(
-    desk: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [(ConflictError("faster"), []), (FullError("no room left"), ["last_use_not_kept"])],
+)
+def test_a_last_use_that_cannot_be_written_hinders_nobody(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, error: StoreError, logged: list[str]
 ) -> None:
     text = tokens.create(desk.context, TOKEN)
 
-    def faster(_: object) -> None:
-        raise ConflictError("faster")
+    def fail(_: object) -> None:
+        raise error
 
-    monkeypatch.setattr(desk.metadata, "apply", faster)
-    assert found(desk, text) == PRINCIPAL
+    monkeypatch.setattr(desk.metadata, "apply", fail)
+    with structlog.testing.capture_logs() as lines:
+        assert found(desk, text) == PRINCIPAL
+    assert [line["event"] for line in lines] == logged
+    assert text not in repr(lines)
 
 
 def test_a_use_does_not_bring_back_a_token_that_was_revoked_meanwhile(
