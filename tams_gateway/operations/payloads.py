@@ -16,7 +16,7 @@ from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.operations.messages import Request
 from tams_gateway.operations.segments import segment_documents, unshown_segment
 from tams_gateway.operations.urls import UrlFilter
-from tams_gateway.operations.visibility import among
+from tams_gateway.operations.visibility import shown_documents
 
 
 class _Added(msgspec.Struct):
@@ -31,9 +31,7 @@ _added = msgspec.json.Decoder(_Added)
 _WITH_RELATIONS: Final = {"flows/created", "flows/updated", "sources/created", "sources/updated"}
 """The events that show a whole flow or source."""
 
-_RELATIONS: Final = ("flow_collection", "source_collection", "collected_by")
-_told = msgspec.json.Decoder(dict[str, dict[str, Raw]])
-_related = msgspec.json.Decoder(list[str | dict[str, str]])
+_told = msgspec.json.Decoder(dict[str, Raw])
 
 
 def render(gateway: Gateway, event: Event, shape: Shape, principal: Principal) -> bytes | None:
@@ -75,24 +73,10 @@ def _body(gateway: Gateway, request: Request, event: Event, shape: Shape) -> Raw
 
 def _without_hidden(gateway: Gateway, request: Request, body: bytes) -> Raw:
     """Leave out the flows or sources, related to the one told of, that may not be read."""
-    told = _told.decode(body)
-    [(what, members)] = told.items()
-    related = {name: _related.decode(members[name]) for name in _RELATIONS if name in members}
-    if not related:
-        return Raw(body)
-    ids = [_id(one) for found in related.values() for one in found]
-    seen = among(gateway, request.access, FLOW if what == "flow" else SOURCE, ids)
-    for name, found in related.items():
-        left = [one for one in found if _id(one) in seen]
-        if left:
-            members[name] = Raw(msgspec.json.encode(left))
-        else:
-            del members[name]
-    return Raw(msgspec.json.encode(told))
-
-
-def _id(related: str | dict[str, str]) -> str:
-    return related if isinstance(related, str) else related["id"]
+    [(what, document)] = _told.decode(body).items()
+    kind = FLOW if what == "flow" else SOURCE
+    [shown] = shown_documents(gateway, request.access, kind, [bytes(document)])
+    return Raw(msgspec.json.encode({what: Raw(shown)}))
 
 
 def timestamp(at_ns: int) -> str:

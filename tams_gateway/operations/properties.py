@@ -18,7 +18,7 @@ from tams_gateway.operations import relations
 from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.messages import Request, Response
-from tams_gateway.operations.visibility import seen
+from tams_gateway.operations.visibility import shown_items
 
 T = TypeVar("T")
 Operation: TypeAlias = Callable[[Gateway, Request], Response]
@@ -70,7 +70,9 @@ def getter(name: str) -> Operation:
 
     def get(gateway: Gateway, request: Request) -> Response:
         owner = _load(Edit(gateway, request), request, Permission.READ)
-        value = getattr(seen(gateway, request.access, owner), name)
+        value = getattr(owner, name)
+        if name == "flow_collection" and value and not request.access.everything:
+            value = shown_items(gateway, request.access, value)
         shown = _EMPTY.get(name) if value is UNSET else value
         return Response(body=msgspec.json.encode(shown))
 

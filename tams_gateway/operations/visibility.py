@@ -5,24 +5,19 @@ everything, each function returns at once.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import Raw
 from msgspec.structs import replace
 
 from tams_gateway.auth.access import Access, Permission, denied
 from tams_gateway.domain.errors import Invalid, NotFound
-from tams_gateway.domain.flow import CollectionItem, Flow
-from tams_gateway.domain.source import Source
+from tams_gateway.domain.flow import CollectionItem
 from tams_gateway.domain.tags import AUTH_CLASSES, auth_classes
-from tams_gateway.operations.flow_records import read_flow, read_source
 from tams_gateway.operations.gateway import Backend, Gateway
 from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.storage.query import Condition, OneOf
 from tams_gateway.storage.records import Kind, Record
-
-Related = TypeVar("Related", bound=Flow | Source)
 
 
 def classes_of(record: Record) -> frozenset[str]:
@@ -81,36 +76,67 @@ def shown(
     """Return the records with documents that name no flow or source that may not be read."""
     if access.everything or kind not in (FLOW, SOURCE):
         return records
-    owners: list[Flow | Source] = [
-        read_flow(one).flow if kind is FLOW else read_source(one).source for one in records
-    ]
-    seen = among(gateway, access, kind, (id_ for one in owners for id_ in _related(one)))
+    documents = shown_documents(gateway, access, kind, [one.body for one in records])
+    return [replace(one, body=body) for one, body in zip(records, documents, strict=True)]
+
+
+def shown_documents(
+    gateway: Gateway, access: Access, kind: Kind, documents: Sequence[bytes]
+) -> Sequence[bytes]:
+    """Return documents of flows or sources without the relations to what may not be read."""
+    if access.everything:
+        return documents
+    related = [_related.decode(one).ids for one in documents]
+    seen = among(gateway, access, kind, frozenset().union(*related))
     return [
-        record
-        if seen.issuperset(_related(owner))
-        else replace(record, body=msgspec.json.encode(_only(owner, seen)))
-        for record, owner in zip(records, owners, strict=True)
+        one if ids <= seen else _trimmed(one, seen)
+        for one, ids in zip(documents, related, strict=True)
     ]
 
 
-def seen(gateway: Gateway, access: Access, owner: Related) -> Related:
-    """Return a flow or source without the relations to what may not be read."""
-    related = _related(owner)
-    if access.everything or not related:
-        return owner
-    kind = FLOW if isinstance(owner, Flow) else SOURCE
-    return _only(owner, among(gateway, access, kind, related))
+def shown_items(
+    gateway: Gateway, access: Access, items: Iterable[CollectionItem]
+) -> tuple[CollectionItem, ...]:
+    """Return the members of a flow's collection that may be read."""
+    seen = among(gateway, access, FLOW, [item.id for item in items])
+    return tuple(item for item in items if item.id in seen)
 
 
-def _related(owner: Flow | Source) -> tuple[str, ...]:
-    return (*owner.members, *owner.collectors)
+class _Item(msgspec.Struct):
+    id: str
 
 
-def _only(owner: Related, ids: Collection[str]) -> Related:
-    name = "flow_collection" if isinstance(owner, Flow) else "source_collection"
-    items = tuple(item for item in getattr(owner, name) or () if item.id in ids)
-    collectors = tuple(id_ for id_ in owner.collectors if id_ in ids)
-    return replace(owner, **{name: items or UNSET, "collected_by": collectors or UNSET})
+class _Related(msgspec.Struct):
+    """What a document of a flow or source says of others."""
+
+    flow_collection: tuple[_Item, ...] = ()
+    source_collection: tuple[_Item, ...] = ()
+    collected_by: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        members = (item.id for item in (*self.flow_collection, *self.source_collection))
+        return frozenset([*members, *self.collected_by])
+
+
+_related = msgspec.json.Decoder(_Related)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+_item = msgspec.json.Decoder(_Item | str)
+
+
+def _trimmed(document: bytes, ids: Collection[str]) -> bytes:
+    members = _members.decode(document)
+    for name in _Related.__struct_fields__:
+        kept = [raw for raw in _list.decode(members.pop(name, b"[]")) if _id(raw) in ids]
+        if kept:
+            members[name] = Raw(msgspec.json.encode(kept))
+    return msgspec.json.encode(members)
+
+
+def _id(raw: Raw) -> str:
+    item = _item.decode(raw)
+    return item if isinstance(item, str) else item.id
 
 
 def with_hidden(
