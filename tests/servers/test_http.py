@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -359,3 +360,11 @@ def test_a_target_of_any_length_is_answered(serve: Serve) -> None:
 
     assert status in (b"431", b"414")
     assert 200 == serve.request("GET", "/service").status
+
+
+def test_connections_that_are_kept_open_lock_nobody_out(serve: Serve) -> None:
+    with ExitStack() as closing:
+        for _ in range(200):
+            connection = closing.enter_context(serve.connection())
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()

@@ -31,7 +31,8 @@ def main() -> None:
         port=serve.port,
         workers=serve.workers,
         blocking_threads=serve.threads,
-        backpressure=2 * serve.threads,
+        # So many connections are open at once; most are idle, or their requests wait for a thread.
+        backpressure=1000 + serve.threads,
         # With its other runtime a kept connection may sleep on a request that is there already.
         runtime_mode=RuntimeModes.mt,
         websockets=False,
