@@ -5,6 +5,7 @@ from msgspec import UNSET, UnsetType
 
 from tams_gateway import API_VERSION, __version__
 from tams_gateway.domain.body import Body
+from tams_gateway.operations import event_streams
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import SERVICE
 from tams_gateway.operations.messages import Request, Response
@@ -56,6 +57,8 @@ def _event_streams(gateway: Gateway) -> list[dict[str, str]]:
     found = []
     if gateway.webhooks is not None:
         found.append({"name": "webhooks"})
+    if gateway.feed is not None:
+        found.append({"name": event_streams.MECHANISM})
     return found
 
 

@@ -104,7 +104,15 @@ def test_what_is_malformed_is_refused_and_named(client: Client, query: str) -> N
         assert query.split("=")[0] in answer.json["summary"]
 
 
+@listening
+def test_the_service_tells_of_the_stream(client: Client) -> None:
+    """R-SVC-05: under a name of our own."""
+    mechanisms = client.get("/service").json["event_stream_mechanisms"]
+    assert mechanisms == [{"name": "tams-gateway.server-sent-events"}]
+
+
 def test_without_a_sink_there_are_no_events(client: Client) -> None:
+    assert "event_stream_mechanisms" not in client.get("/service").json
     for path in ("/events", "/events/stream"):
         assert client.get(path).status == 404
 
