@@ -24,6 +24,7 @@ from tams_gateway.operations.paging import (
 from tams_gateway.operations.params import Params
 from tams_gateway.operations.urls import UrlFilter, url_lists
 from tams_gateway.operations.visibility import classes_of, hidden_backends
+from tams_gateway.storage.capabilities import Joined, SupportsJoin
 from tams_gateway.storage.query import Page, SegmentQuery
 from tams_gateway.storage.records import Record, Segment
 
@@ -50,44 +51,72 @@ def get_segments(gateway: Gateway, request: Request) -> Response:
         limit=paging.limit,
     )
     record = gateway.metadata.get(FLOW, [flow_id]).get(flow_id)
-    page: Page[Segment] = Page([], False)
     if record is not None and not request.access.everything:
         classes = classes_of(record)
         if not request.access.any(classes):
             record = None
         elif not request.access.may(Permission.READ, classes):
             raise denied(Permission.READ, f"flow {flow_id}")
+    listed: Joined | None = None
     if record is not None:
-        page = touching(gateway, timerange, replace(query, life=read_life(record)))
-    next_key = encode_key(SegmentPlace(page.items[-1].end_ns)) if page.more else None
+        query = replace(query, life=read_life(record))
+        listed = _listed(gateway, request, wanted, timerange, query, with_object_timerange)
+    next_key = encode_key(SegmentPlace(listed.last.end_ns)) if listed and listed.more else None
     headers = page_headers(
         request,
         params,
         paging.limit,
         next_key,
         {
-            **order_headers(len(page.items), reverse),
-            "X-Paging-Timerange": str(_timerange(page.items, reverse)),
+            **order_headers(listed.count if listed else 0, reverse),
+            "X-Paging-Timerange": str(_timerange(listed, reverse)),
         },
     )
-    documents = segment_documents(gateway, request, wanted, page.items, with_object_timerange)
-    return Response(body=json_list(documents), headers=headers)
+    return Response(body=listed.bodies if listed else b"[]", headers=headers)
 
 
 def touching(gateway: Gateway, timerange: TimeRange | None, query: SegmentQuery) -> Page[Segment]:
     """Return those segments of a page that a timerange touches (None: all of them)."""
+    within = _within(timerange, query)
+    return Page([], False) if within is None else gateway.metadata.segments(within)
+
+
+def _within(timerange: TimeRange | None, query: SegmentQuery) -> SegmentQuery | None:
+    """Return the query within a timerange; None if that is empty."""
     if timerange is None:
-        return gateway.metadata.segments(query)
-    if timerange.empty:
-        return Page([], False)
-    return gateway.metadata.segments(replace(query, span=timerange.clamp()))
+        return query
+    return None if timerange.empty else replace(query, span=timerange.clamp())
 
 
-def _timerange(items: Sequence[Segment], reverse: bool) -> TimeRange:
+def _listed(
+    gateway: Gateway,
+    request: Request,
+    wanted: UrlFilter,
+    timerange: TimeRange | None,
+    query: SegmentQuery,
+    with_object_timerange: bool,
+) -> Joined | None:
+    """Return a page of documents, joined by the store where they are just what it keeps."""
+    store = gateway.metadata
+    if wanted.wants_none and not with_object_timerange and isinstance(store, SupportsJoin):
+        within = _within(timerange, query)
+        joined = None if within is None else store.joined(within)
+        if joined is not None:
+            return joined
+    page = touching(gateway, timerange, query)
+    if not page.items:
+        return None
+    documents = segment_documents(gateway, request, wanted, page.items, with_object_timerange)
+    ends = page.items[0], page.items[-1]
+    return Joined(json_list(documents), len(page.items), *ends, page.more)
+
+
+def _timerange(listed: Joined | None, reverse: bool) -> TimeRange:
     """Return the timerange that the page spans (R-PAGE-08)."""
-    if not items:
+    if listed is None:
         return extent_timerange(None)
-    return extent_timerange((items[-1], items[0]) if reverse else (items[0], items[-1]))
+    ends = listed.first, listed.last
+    return extent_timerange(ends[::-1] if reverse else ends)
 
 
 def segment_documents(
