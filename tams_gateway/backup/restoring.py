@@ -27,17 +27,17 @@ from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.objects import Place, Stat
 from tams_gateway.storage.query import After, Query
 from tams_gateway.storage.records import Record
+from tams_gateway.storage.webhooks import WEBHOOK, begun_anew
 
 _MADE_AT_START = {KEY.name, LEASE.name, CURSOR.name, BACKEND.name}
 """Kinds whose records stand in a store that nobody has used."""
 
 
 class Restored(msgspec.Struct):
-    """What was restored; `new_keys` says that running processes sign with former keys."""
+    """What was restored; `written` counts bytes of objects."""
 
     manifest: Manifest
     written: int
-    new_keys: bool
 
 
 def restore(gateway: Gateway, folder: Folder, track: Track, *, replace: bool) -> Restored:
@@ -69,7 +69,7 @@ def restore(gateway: Gateway, folder: Folder, track: Track, *, replace: bool) ->
     known_backends.note(gateway)
     for storage_id, place in placing.stale:
         gateway.backends[storage_id].store.delete([place])
-    return Restored(manifest, placing.written, content.new_keys)
+    return Restored(manifest, placing.written)
 
 
 def _is_empty(gateway: Gateway) -> bool:
@@ -131,10 +131,12 @@ class _Content:
     def __init__(
         self, gateway: Gateway, folder: Folder, manifest: Manifest, versions: IO[bytes]
     ) -> None:
-        self.new_keys = False
         self._gateway = gateway
         self._folder = folder
         self._manifest = manifest
+        # Read before the store replaces everything: it may have to make room for a kind first.
+        self._keys = {one.id: one for one in gateway.metadata.find(Query(KEY, limit=1000)).items}
+        self._tip = gateway.metadata.tip()
         self._placed = zip(
             folder.items(manifest.objects.name), map(msgspec.json.decode, versions), strict=True
         )
@@ -143,20 +145,20 @@ class _Content:
 
     def entries(self) -> Iterator[Entry]:
         """Yield all entries; reads what the store held so far."""
-        keys = {one.id: one for one in self._gateway.metadata.find(Query(KEY, limit=1000)).items}
         for entry in self._folder.entries(self._manifest.metadata.name):
             if not isinstance(entry, KindEntry):
                 yield entry
             elif entry.kind.name == OBJECT.name:
                 yield changed(entry, kind=OBJECT, records=list(self._objects(entry.records)))
             elif entry.kind.name == KEY.name:
-                for one in entry.records:
-                    self.new_keys |= one.id in keys and keys[one.id].body != one.body
-                    keys[one.id] = one
+                self._keys.update((one.id, one) for one in entry.records)
+            elif entry.kind.name == WEBHOOK.name:
+                records = [begun_anew(one, self._tip) for one in entry.records]
+                yield changed(entry, kind=WEBHOOK, records=records)
             else:
                 yield entry
         # A key that came after the backup may be in use by processes that run.
-        yield KindEntry(KEY, [keys[name] for name in sorted(keys)])
+        yield KindEntry(KEY, [self._keys[name] for name in sorted(self._keys)])
         while rest := [one for _, one in zip(range(1000), self._former.rest(), strict=False)]:
             yield KindEntry(OBJECT, rest)
 

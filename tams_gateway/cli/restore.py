@@ -23,5 +23,3 @@ def restore(directory: Path, replace: bool, path: Path | None) -> None:
         f"{manifest.segments} segments and {manifest.instances} objects of {manifest.created} are "
         f"restored; {done.written} bytes were written"
     )
-    if done.new_keys:
-        click.echo("restart a gateway that runs: it signs URLs with keys that are no longer kept")

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from tams_gateway.auth.principal import Principal
 from tams_gateway.domain.tags import Tags, tag_fields
@@ -97,3 +98,9 @@ def read_webhook(record: Record) -> StoredWebhook:
 def shown_webhook(body: bytes) -> bytes:
     """Return what clients see of the body of a webhook's record (R-WHK-05)."""
     return msgspec.json.encode(_shown.decode(body))
+
+
+def begun_anew(record: Record, since: str) -> Record:
+    """Return the record of a webhook from another store, whose cursors mean nothing in this one."""
+    webhook = replace(read_webhook(record), since=since)
+    return replace(record, body=msgspec.json.encode(webhook))
