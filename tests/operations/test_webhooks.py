@@ -188,6 +188,21 @@ def test_a_url_that_the_sink_does_not_reach_is_refused(hooks: Hooks) -> None:
         assert answer.json["summary"] == "/url: this sink never goes there"
 
 
+@pytest.mark.config(events=[{"plugin": "webhook", "allow_networks": ["10.1.0.0/16"]}])
+@pytest.mark.deployments("wsgi-memory", "asgi-memory")
+def test_the_sink_of_the_config_judges_urls(client: Client) -> None:
+    """R-WHK-11, R-SVC-05: addresses that are not public are refused, unless the config has them."""
+    assert {"name": "webhooks"} in client.get("/service").json["event_stream_mechanisms"]
+
+    for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.2.0.1", "0"):
+        answer = client.post(PATH, json={"url": f"http://{host}/a", "events": []})
+        assert answer.status == 400, host
+        assert answer.json["summary"].startswith("/url: ")
+    for host in ("10.1.2.3", "receiver.invalid"):
+        answer = client.post(PATH, json={"url": f"http://{host}/a", "events": []})
+        assert answer.status == 201, host
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
