@@ -1,8 +1,8 @@
 """`kill -9` at every step: what was acknowledged is there once, what was not wholly or not at all.
 
 A step is a call by which the gateway changes its directory or syncs it (`recording/`). It is killed
-before that, and opened again. Of requests with many steps a sixth of them is taken,
-or so (`Case.every`); TAMS_KILL_EVERY=1 in the environment takes all.
+before that, and opened again. Of requests with many steps each fourth to eighth is taken, counted
+from a random one; TAMS_KILL_EVERY=1 in the environment takes all.
 """
 
 import os
@@ -23,6 +23,8 @@ from tests.faults.recording.recorder import build
 from tests.faults.recording.steps import Attempt, Killer, Request
 
 EVERY: Final = int(os.environ.get("TAMS_KILL_EVERY", "0"))
+pytestmark = pytest.mark.timeout(900 if EVERY else 120)
+
 SOON: Final = 120
 """Seconds after which a dead process holds nothing any more, and what failed is tried again."""
 
