@@ -413,12 +413,10 @@ UNHEALED: Final[tuple[str, ...]] = (
 _AUTH: Final = (
     "comes with the auth plugins: this gateway refuses by scope, and is open to its machine"
 )
-_WEBHOOKS: Final = "comes with the events plugin; without it `/service` announces no webhooks"
 _LOOK: Final = "optional, and left to workers outside: nothing is deleted that no client asked for"
 
 REASONS: Final[Mapping[str, str]] = {
     "R-AUTH": _AUTH,
-    "R-WHK": _WEBHOOKS,
     "R-RET": _LOOK,
     "R-FLW-16": "optional: the status is the clients' word, and stays as they left it",
     "R-SEG-09": "a rule for clients, who ask again once a URL has ended",
