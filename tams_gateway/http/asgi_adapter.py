@@ -18,14 +18,14 @@ from tams_gateway.http.threads import Threads
 from tams_gateway.operations.messages import Polled, Request
 from tams_gateway.plugin.provider import Blocks
 
-Scope = MutableMapping[str, Any]
+Scope = dict[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-_ARRIVED: Final = "tams_gateway.arrived"
-"""The key in Falcon's scope of what the server sent, scope and `receive`. The latter goes past
-Falcon, which would take a body that was cut short for one that is complete."""
+_RECEIVE: Final = "tams_gateway.receive"
+"""The key in the scope under which the server's `receive` goes past Falcon, which would take
+a body that was cut short for one that is complete."""
 
 _PATIENCE: Final = 30.0
 """How long a client may send nothing of its body, in seconds."""
@@ -56,7 +56,7 @@ class AsgiApp:
         self._threads = Threads(threads, "request")
         # An upload holds its thread as long as it takes, and must not take those of requests.
         self._upload_threads = Threads(threads, "upload")
-        self._app = falcon.asgi.App()
+        self._app = falcon.asgi.App(request_type=_Routed)
         mount(self._app, table, self._respond, self._respond_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,20 +65,11 @@ class AsgiApp:
             await self._live(receive, send)
             return
         if scope["type"] != "http":
-            await self._app(dict(scope), receive, send)
+            await self._app(scope, receive, send)
             return
-        # What it routes by; to parse the rest would cost it time for nobody.
-        seen = {
-            "type": "http",
-            "asgi": scope["asgi"],
-            "http_version": scope["http_version"],
-            "method": scope["method"],
-            "path": _path(scope),
-            "query_string": b"",
-            "headers": (),
-            _ARRIVED: (scope, receive),
-        }
-        await self._app(seen, _nothing, send)
+        scope["path"] = _path(scope)
+        scope[_RECEIVE] = receive
+        await self._app(scope, _nothing, send)
 
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
@@ -97,7 +88,7 @@ class AsgiApp:
     async def _respond(
         self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, **parameters: str
     ) -> None:
-        scope, receive = req.scope[_ARRIVED]
+        scope, receive = req.scope, req.scope[_RECEIVE]
         request = Request(
             method=req.method,
             url_path=req.path,
@@ -157,6 +148,19 @@ class AsgiApp:
         _parameters: Any,
     ) -> None:
         await self._respond(fallback(self._table, req.method, req.uri_template, error), req, resp)
+
+
+class _Routed(falcon.asgi.Request):
+    """What Falcon needs to route a request; all else of it is read here, and parsed once."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, first_event: Any = None, options: Any = None
+    ) -> None:
+        self.scope = scope
+        self.is_websocket = scope["type"] == "websocket"
+        self.method = scope.get("method", "GET")
+        self.path = scope["path"]
+        self.uri_template = None
 
 
 class _Body:

@@ -45,7 +45,7 @@ class WsgiApp:
         self.close = close
         self._pipeline = pipeline
         self._table = table
-        self._app = falcon.App()
+        self._app = falcon.App(request_type=_Routed)
         mount(self._app, table, self._respond, self._respond_error)
 
     def __call__(
@@ -70,7 +70,7 @@ class WsgiApp:
         request = Request(
             method=req.method,
             url_path=req.path,
-            query=reception.query(req.query_string),
+            query=reception.query(environ.get("QUERY_STRING", "")),
             headers=_headers(environ),
         )
         received = reception.receive(
@@ -116,6 +116,17 @@ class WsgiApp:
         self, req: falcon.Request, resp: falcon.Response, error: Exception, _parameters: Any
     ) -> None:
         self._respond(fallback(self._table, req.method, req.uri_template, error), req, resp)
+
+
+class _Routed(falcon.Request):
+    """What Falcon needs to route a request; all else of it is read here, and parsed once."""
+
+    def __init__(self, env: "WSGIEnvironment", options: Any = None) -> None:
+        self.env = env
+        self.is_websocket = False
+        self.method = env["REQUEST_METHOD"]
+        self.path = env["PATH_INFO"]
+        self.uri_template = None
 
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
