@@ -422,7 +422,5 @@ REASONS: Final[Mapping[str, str]] = {
     "R-SEG-09": "a rule for clients, who ask again once a URL has ended",
     "R-URL-11": "plain URLs take the credentials of the API, which come with the auth plugins",
     "R-INS-08": "no switch yet: who may write may add an instance",
-    "B21": _AUTH,
-    "B22": _AUTH,
 }
 """Why a rule, or all that remain of a subject, have no test here."""
