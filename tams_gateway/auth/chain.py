@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tams_gateway.auth.journal import AuthEntry
 from tams_gateway.auth.principal import ANYBODY, Principal
-from tams_gateway.auth.provider import AuthProvider, Credentials, DeniedError, UsesHeader
+from tams_gateway.auth.provider import AuthProvider, Credentials, DeniedError, MayWait, UsesHeader
 from tams_gateway.auth.rates import Failures, Rates, RateSettings
 from tams_gateway.domain.errors import Invalid, Unauthenticated
 
@@ -32,6 +32,7 @@ class Chain:
         self._headers = tuple(
             dict.fromkeys(one.header for one in providers if isinstance(one, UsesHeader))
         )
+        self._waiting = tuple(one for one in providers if isinstance(one, MayWait))
         challenges = dict.fromkeys(provider.challenge for provider in providers)
         self._challenge = {"WWW-Authenticate": ", ".join(challenges)}
 
@@ -39,6 +40,29 @@ class Chain:
     def open(self) -> bool:
         """Whether there is no provider, so that anybody may do anything."""
         return not self._providers
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether there is a provider that `waits` is to ask."""
+        return bool(self._waiting)
+
+    def waits(self, credentials: Credentials) -> bool:
+        """Whether a provider that mostly answers at once may have to wait for these."""
+        return any(provider.waits(credentials) for provider in self._waiting)
+
+    def check_login(self, peer: str, mark: int) -> None:
+        """Let credentials be tried by a route that looks at them itself; `mark` tells them apart.
+
+        Raises `TooManyRequests` for an address with too many wrong ones.
+        """
+        self._failures.check(peer, mark)
+
+    def note_login(self, peer: str, mark: int, *, right: bool) -> None:
+        """Count what became of them."""
+        if right:
+            self._failures.passed(mark)
+        else:
+            self._failures.failed(peer, mark, guess=True)
 
     def authenticate(self, credentials: Credentials) -> Principal:
         """Return whom the credentials belong to; without providers nobody looks at them (B20).

@@ -55,6 +55,17 @@ class AuthProvider(Protocol):
 
 
 @runtime_checkable
+class MayWait(Protocol):
+    """A provider that says `blocks=False`, and has to wait for some credentials all the same.
+
+    So a token that it verified a moment ago costs ASGI no thread.
+    """
+
+    def waits(self, credentials: Credentials) -> bool:
+        """Whether `authenticate` may have to wait for these; neither waits itself nor raises."""
+
+
+@runtime_checkable
 class UsesHeader(Protocol):
     """A provider whose credentials come in a header of its own, beside `Authorization`.
 

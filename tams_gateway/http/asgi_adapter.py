@@ -114,7 +114,7 @@ class AsgiApp:
                     await self._attach(route, request, body)
             except Refusal as refusal:
                 route = reception.refusing(route, refusal)
-        if self._needs_thread(route):
+        if self._needs_thread(route, request):
             threads = self._upload_threads if route.streams else self._threads
             response = await threads.run(partial(self._pipeline, route, received))
         else:
@@ -126,10 +126,9 @@ class AsgiApp:
             stream = _Stream if isinstance(response.stream, Polled) else _Download
             resp.stream = stream(response.stream, self._threads, receive)
 
-    def _needs_thread(self, route: Route) -> bool:
-        if self._blocks == "writes":
-            return not route.brief
-        return self._blocks or route.streams
+    def _needs_thread(self, route: Route, request: Request) -> bool:
+        waits = not route.brief if self._blocks == "writes" else self._blocks or route.streams
+        return waits or self._pipeline.waits(route, request)
 
     async def _attach(self, route: Route, request: Request, body: "_Body") -> None:
         """Give a request its body. Raises `TooLarge`, `Invalid`."""

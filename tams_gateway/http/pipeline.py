@@ -85,6 +85,9 @@ class Pipeline:
                 raise received.refusal
             self._admit(route, request, received.arrival)
             response = self._answer(route, request)
+            if route.logs_in and response.status < 500:
+                right = response.status < 400
+                self._chain.note_login(request.peer, _login_mark(request), right=right)
         except Refusal as refused:
             response = problems.refused(refused, request.id)
         except FullError as error:
@@ -97,6 +100,15 @@ class Pipeline:
             _log.exception("bug", request_id=request.id, route=route.template)
             response = problems.failed(request.id)
         return self._finish(route, request, received.arrival, response, started)
+
+    def waits(self, route: Route, request: Request) -> bool:
+        """Whether it may take its time to tell whom a request is for."""
+        if route.open or not self._chain.may_wait:
+            return route.logs_in
+        try:
+            return self._chain.waits(_credentials(request))
+        except Invalid:
+            return False
 
     def _admit(self, route: Route, request: Request, arrival: Arrival) -> None:
         """Refuse who may not come in.
@@ -113,7 +125,9 @@ class Pipeline:
                 "without an auth provider only this machine is served, by the name localhost: "
                 "configure [[auth]], or set auth_open = true in [service] to serve anybody"
             )
-        if self._rates.on and not route.open:
+        if route.logs_in:
+            self._chain.check_login(request.peer, _login_mark(request))
+        if self._rates.on and (route.logs_in or not route.open):
             self._rates.check(f"address {request.peer}")
         if route.open or route.admits(self._gateway, request) or self._open:
             return
@@ -246,6 +260,11 @@ def _close(stream: Iterable[bytes]) -> None:
     close = getattr(stream, "close", None)
     if close is not None:
         close()
+
+
+def _login_mark(request: Request) -> int:
+    """Return what tells one login from another."""
+    return hash((request.peer, request.headers.get("authorization"), request.body))
 
 
 def _credentials(request: Request) -> Credentials:

@@ -41,7 +41,8 @@ class Route(msgspec.Struct, frozen=True):
     """One operation on a path; HEAD is that of the GET (R-GEN-01).
 
     `scopes` is who may call it: any one of them suffices (R-AUTH-05). `open` ones need no
-    credentials at all, nor do requests that `admits` lets in: those with a signature of ours.
+    credentials at all, nor do requests that `admits` lets in: those with a signature of ours. One
+    that `logs_in` looks at credentials itself.
     `streams` takes the request's body as a stream. A `brief` one reads single records or a page of
     segments, never more: stores whose reads do not wait are called without a thread for it.
     """
@@ -51,6 +52,7 @@ class Route(msgspec.Struct, frozen=True):
     operation: Operation
     scopes: frozenset[Scope]
     open: bool = False
+    logs_in: bool = False
     streams: bool = False
     brief: bool = False
     admits: Callable[[Gateway, Request], bool] = _nobody
@@ -171,4 +173,6 @@ def _plugin_route(route: PluginRoute) -> Route:
     def respond(_gateway: Gateway, request: Request) -> Response:
         return route.respond(request)
 
-    return Route(route.method, route.template, respond, route.scopes, route.open)
+    return Route(
+        route.method, route.template, respond, route.scopes, open=route.open, logs_in=route.logs_in
+    )

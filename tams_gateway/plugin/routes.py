@@ -15,6 +15,8 @@ class PluginRoute(msgspec.Struct, frozen=True):
     `template` is like `/auth/users/{name}`; its parameters are in `Request.path`. `respond` may
     block, is called by many threads at once, and refuses by raising a `Refusal` of
     `tams_gateway.domain.errors`. Any one of `scopes` suffices; an `open` one needs no credentials.
+    One that `logs_in` looks at credentials itself: its answers of 400 and 401 count as failed
+    logins, and an address with too many of them gets 429.
     """
 
     method: str
@@ -22,6 +24,7 @@ class PluginRoute(msgspec.Struct, frozen=True):
     respond: Callable[[Request], Response]
     scopes: frozenset[Scope] = frozenset({Scope.ADMIN})
     open: bool = False
+    logs_in: bool = False
 
 
 @runtime_checkable

@@ -43,6 +43,10 @@ class Basic:
         name, password = name_and_password(value)
         return self._users.verify(name, password, credentials.peer, credentials.request_id)
 
+    def waits(self, credentials: Credentials) -> bool:
+        """Whether a password is to be verified."""
+        return (credentials.authorization or "")[:6].lower() == "basic "
+
     def check(self) -> Health:
         """Say whether there are users."""
         if self._users.configured:
@@ -67,7 +71,8 @@ def name_and_password(value: str) -> tuple[str, str]:
 @hookimpl
 def tams_auth_provider() -> Provider[AuthProvider]:
     """Register the provider."""
-    return Provider("basic", Settings, Basic, "Users and their passwords.", api=1)
+    summary = "Users and their passwords."
+    return Provider("basic", Settings, Basic, summary, api=1, blocks=False)
 
 
 @hookimpl

@@ -1,5 +1,6 @@
 """Bearer tokens: JSON web tokens of an identity provider or of our issuer, and API tokens."""
 
+import functools
 import hashlib
 import threading
 import time
@@ -108,14 +109,18 @@ class Bearer:
 
         Raises `DeniedError`, and `StoreError` where the keys cannot be had.
         """
-        scheme, _, token = (credentials.authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
+        token = _token(credentials)
+        if token is None:
             return None
-        token = token.strip()
         if token.count(".") != 2:
             return self._opaque(token, credentials)
         known = self._verified.find(token)
         return known or self._verify(token)
+
+    def waits(self, credentials: Credentials) -> bool:
+        """Whether a token is to be verified, or looked up."""
+        token = _token(credentials)
+        return token is not None and self._verified.find(token) is None
 
     def routes(self) -> Sequence[PluginRoute]:
         """Return the routes of the issuer, if there is one."""
@@ -195,6 +200,13 @@ class Verified:
             self._found[digest] = (principal, expires, self._elapsed() + _TRUSTED)
 
 
+def _token(credentials: Credentials) -> str | None:
+    """Return what stands behind `Bearer`, None for other credentials."""
+    scheme, _, token = (credentials.authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+@functools.lru_cache(maxsize=16)  # A request asks for its token up to three times.
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
@@ -218,6 +230,5 @@ def _key_source(settings: Settings, context: Context) -> KeySource | None:
 @hookimpl
 def tams_auth_provider() -> Provider[AuthProvider]:
     """Register the provider."""
-    return Provider(
-        "jwt", Settings, Bearer, "Bearer tokens: JSON web tokens and API tokens.", api=1
-    )
+    summary = "Bearer tokens: JSON web tokens and API tokens."
+    return Provider("jwt", Settings, Bearer, summary, api=1, blocks=False)

@@ -73,7 +73,7 @@ class IssuerRoutes:
     def routes(self) -> Sequence[PluginRoute]:
         """Return the routes."""
         return [
-            PluginRoute("POST", "/auth/token", self._token, open=True),
+            PluginRoute("POST", "/auth/token", self._token, open=True, logs_in=True),
             PluginRoute("POST", "/auth/revoke", self._revoke, open=True),
         ]
 

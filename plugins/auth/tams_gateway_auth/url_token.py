@@ -39,6 +39,10 @@ class UrlToken:
             return None
         return tokens.find(self._context, text, credentials.peer, credentials.request_id)
 
+    def waits(self, credentials: Credentials) -> bool:
+        """Whether a token is to be looked up."""
+        return credentials.access_token is not None
+
     def check(self) -> Health:
         """Say whether there are tokens."""
         return health(self._context, tokens.API_TOKENS, "tokens", "tams-gateway token create NAME")
@@ -50,7 +54,7 @@ class UrlToken:
 @hookimpl
 def tams_auth_provider() -> Provider[AuthProvider]:
     """Register the provider."""
-    return Provider("url_token", Settings, UrlToken, "API tokens in the URL.", api=1)
+    return Provider("url_token", Settings, UrlToken, "API tokens in the URL.", api=1, blocks=False)
 
 
 @hookimpl

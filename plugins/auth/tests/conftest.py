@@ -47,7 +47,9 @@ def desk() -> Desk:
 @pytest.fixture(params=["wsgi-memory", "asgi-sqlite"])
 def issuing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     """A gateway with the built-in issuer."""
-    settings = config(request.param, tmp_path, {"auth": AUTH})
+    settings = config(
+        request.param, tmp_path, {"auth": AUTH, "rates": {"failures_per_minute": 1000}}
+    )
     with in_process(request.param, settings, watches()) as deployment:
         yield deployment
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import jwt
 
 from plugins.auth.tests.logins import (
+    AUTH,
     PASSWORD,
     basic,
     bearing,
@@ -114,6 +115,22 @@ def test_a_login_that_is_wrong_is_refused_as_oauth_has_it(client: Client) -> Non
         assert answer.headers["cache-control"] == "no-store"
         assert answer.json["message"] == answer.json["error_description"]
         assert PASSWORD.encode() not in answer.body
+
+
+def test_who_fails_too_often_has_to_wait(tmp_path: Path) -> None:
+    """A lock stops guesses at one user, this the guesses at many; who logged in before passes."""
+    settings = config("wsgi-memory", tmp_path, {"auth": AUTH})
+    with in_process("wsgi-memory", settings, watches()) as at:
+        assert post(at.client, "/auth/token", FORM).status == 200
+        # The same guess again is no further one.
+        for number in (0, 0, *range(10)):
+            fields = {**NAME, "username": f"user-{number}"}
+            assert post(at.client, "/auth/token", fields).status == 400
+        for fields in ({**NAME, "username": "next"}, NAME):
+            answer = post(at.client, "/auth/token", fields)
+            assert answer.status == 429
+            assert int(answer.headers["retry-after"]) > 0
+        assert post(at.client, "/auth/token", FORM).status == 200
 
 
 def test_a_page_of_another_origin_may_log_in(client: Client) -> None:
