@@ -95,9 +95,11 @@ class Deliveries:
     def deliver(self, name: str, sink: EventSink) -> bool:
         """Deliver the next events to one sink; return whether there were any."""
         record = self._metadata.get(CURSOR, [name]).get(name)
-        after = None if record is None else read_state(record.body).cursor
-        events = self._metadata.events(after, _BATCH)
+        state = SinkState() if record is None else read_state(record.body)
+        events = self._metadata.events(state.cursor, _BATCH)
         if not events.items:
+            if state.error:
+                self._note(name, "")
             return False
         sink.deliver(events.items)
         moved = msgspec.json.encode(SinkState(events.cursor))
@@ -145,7 +147,8 @@ class Deliveries:
             state = SinkState() if record is None else read_state(record.body)
             if state.error == error and (error or 0 <= now - state.seen < LOOK_NS):
                 return
-            noted = msgspec.structs.replace(state, error=error, since=now if error else 0, seen=now)
+            since = state.since if state.error and error else now
+            noted = msgspec.structs.replace(state, error=error, since=since, seen=now)
             expect = ABSENT if record is None else record.version
             body = msgspec.json.encode(noted)
             self._metadata.apply([Put(CURSOR, name, body, {}, expect)])

@@ -52,7 +52,7 @@ class Deliveries:
 
     def routes(self) -> Sequence[PluginRoute]:
         """Return the routes: reading asks for a scope that reads, sending for one that writes."""
-        read, write = frozenset({Scope.READ}), frozenset({Scope.WRITE})
+        read, write = frozenset({Scope.READ, Scope.ADMIN}), frozenset({Scope.WRITE, Scope.ADMIN})
         return (
             PluginRoute("GET", _PATH, self.listed, read),
             PluginRoute("POST", f"{_PATH}/{{deliveryId}}/redeliver", self.redeliver, write),

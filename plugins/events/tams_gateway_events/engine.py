@@ -53,7 +53,7 @@ class Engine:
     """One thread that sees what comes and gives turns, and a pool of threads that has them.
 
     A webhook is `waiting` at a cursor with those that have come as far, `ready` for a turn, has
-    one, or sleeps. `give_turns` lets it go; nothing in memory outlives `stop`.
+    one, or sleeps. `abort` ends what is being sent. Nothing in memory outlives `stop`.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Engine:
         threads: int,
         per_receiver: int,
         now: Callable[[], float],
+        abort: Callable[[], None],
         log: FilteringBoundLogger,
     ) -> None:
         self.trouble = ""
@@ -75,6 +76,7 @@ class Engine:
         self._threads = threads
         self._per_receiver = per_receiver
         self._now = now
+        self._abort = abort
         self._log = log
         self._waiting: dict[str | None, _Group] = {}
         self._ready: deque[Follower] = deque()
@@ -100,12 +102,10 @@ class Engine:
         """Whether nothing more is to be begun."""
         return self._stopped.is_set()
 
-    def stop(self, abort: Callable[[], None], timeout: float = 2.0) -> None:
-        """Stop and save; `abort` ends what is being sent. Returns within the timeout."""
+    def stop(self, timeout: float = 2.0) -> None:
+        """Stop and save; return within the timeout."""
         self._stopped.set()
         self._woken.set()
-        abort()
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._thread.join(timeout)
 
     def failing(self) -> list[Follower]:
@@ -161,6 +161,7 @@ class Engine:
             else:
                 del self._waiting[cursor]
         for follower in fresh:
+            self._roster.add(follower)
             self._place(follower)
         ended = time.monotonic()
         self._earliest = ended + (ended - began) * _SHARE
@@ -288,8 +289,10 @@ class Engine:
         """Save what was done, so that little comes again."""
         end = time.monotonic() + 1.0
         while self._busy and time.monotonic() < end:
+            self._abort()
             time.sleep(_REST)
             self._end_turns()
+        self._pool.shutdown(wait=False, cancel_futures=True)
         try:
             self._roster.save(self._roster.followers.values())
         except StoreError as error:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from msgspec.structs import replace
+from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from tams_gateway.storage.webhooks import StoredWebhook
@@ -48,6 +49,9 @@ class Follower:
 
 def receiver(url: str) -> str:
     """Return what is capped and fails as one: scheme, host and port of a URL."""
-    parsed = parse_url(url)
+    try:
+        parsed = parse_url(url)
+    except LocationParseError:
+        return url
     port = parsed.port or {"http": 80, "https": 443}.get(parsed.scheme or "")
     return f"{parsed.scheme}://{parsed.host}:{port}"

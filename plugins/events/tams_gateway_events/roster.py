@@ -56,7 +56,7 @@ class Roster:
         self._drop(one for one in states if one not in there)
 
     def refresh(self) -> list[Follower]:
-        """Read the webhooks anew, and return those that are to be taken up. Raises `StoreError`.
+        """Read the webhooks anew, and return those that are to be added. Raises `StoreError`.
 
         One that is changed is saved and taken up anew; one that has its turn sees that itself.
         """
@@ -72,6 +72,11 @@ class Roster:
         unknown = [record for id_, record in records.items() if id_ not in self.followers]
         enabled = [one for one in unknown if one.fields["status"] in ("created", "started")]
         return [follower for some in _parts(enabled) for follower in self._take_up(some)]
+
+    def add(self, follower: Follower) -> None:
+        """Know a webhook from here on."""
+        self.followers[follower.id] = follower
+        self.index.add(follower.id, follower.webhook)
 
     def remove(self, follower: Follower) -> None:
         """Know a webhook no more; what is not saved of it is lost."""
@@ -123,10 +128,7 @@ class Roster:
         for record in records:
             webhook = read_webhook(record)
             if webhook.id in states and webhook.status == "started":
-                follower = Follower(webhook, record.version, *states[webhook.id])
-                self.followers[follower.id] = follower
-                self.index.add(follower.id, webhook)
-                yield follower
+                yield Follower(webhook, record.version, *states[webhook.id])
 
     def _apply_each(self, parts: Sequence[Sequence[Change]]) -> None:
         """Make all changes together or, where somebody was faster, each part's alone."""

@@ -103,7 +103,7 @@ class Webhooks:
         if active and self._engine is None:
             self._engine = self._begin()
         elif not active and self._engine is not None:
-            self._engine.stop(self._client.abort)
+            self._engine.stop()
             self._engine = None
 
     def wake(self) -> None:
@@ -146,6 +146,7 @@ class Webhooks:
             settings.threads,
             settings.per_receiver,
             now,
+            self._client.abort,
             self._context.log,
         )
 
