@@ -1,13 +1,21 @@
 """The published kit, by the command of the docs: our own stores pass it."""
 
+import json
+import secrets
+import time
+from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 
+import argon2
+import jwt
 import pytest
 
 from tests.testing.kit import run
 
 ALONE = "its provider says shared=False: its data live in one process"
 IDLE = "it holds nothing open between calls"
+UNGIVEN = "no right credentials were given: --tams-credentials 'HEADER: VALUE'"
 NO_OUTBOX = "the gateway calls deliver: it reads no outbox itself"
 OWN_OUTBOX = "it reads the outbox itself: nobody calls deliver"
 NO_WEBHOOKS = "it delivers no webhooks"
@@ -23,8 +31,38 @@ OURS: dict[str, tuple[str, set[str]]] = {
     ),
     "log": ("--tams-events log", {NO_OUTBOX, NO_WEBHOOKS}),
     "webhook": ("--tams-events webhook", {OWN_OUTBOX}),
+    "url_token": ("--tams-auth url_token", {UNGIVEN}),
 }
 """The arguments for each, and why clauses are skipped."""
+
+
+def _basic() -> tuple[list[str], str]:
+    """Return the options of `basic` for a user of the config, and what that user sends."""
+    hasher = argon2.PasswordHasher(1, 64, 1)
+    users = {"alice": {"password": hasher.hash("a long password")}}
+    options = [f"users={json.dumps(users)}", "memory_kib=64", "passes=1"]
+    return options, "Authorization: Basic " + b64encode(b"alice:a long password").decode()
+
+
+def _jwt() -> tuple[list[str], str]:
+    """Return the options of `jwt` with a shared secret, and a token that it signed."""
+    secret = secrets.token_urlsafe(48)
+    claims = {"sub": "alice", "scope": "tams-api/read", "exp": int(time.time()) + 3600}
+    return [f"secret={secret}"], "Authorization: Bearer " + jwt.encode(claims, secret)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "made"), [("basic", _basic), ("jwt", _jwt)])
+def test_our_own_auth_providers_keep_their_contract(
+    name: str, made: Callable[[], tuple[list[str], str]], tmp_path: Path
+) -> None:
+    options, credentials = made()
+    given = [part for option in options for part in ("--tams-option", option)]
+
+    found = run(tmp_path, "--tams-auth", name, *given, "--tams-credentials", credentials)
+
+    assert 0 == found.status, found.text
+    assert [] == found.clauses("SKIPPED")
 
 
 @pytest.mark.timeout(300)
