@@ -187,16 +187,11 @@ def _start(record: Record, state: State | None, version: int) -> list[Change]:
 
 
 def _begun(webhook: StoredWebhook, state: State | None) -> State:
-    """Return the state with which a webhook goes on.
-
-    One that was at work and has no state comes from a backup, and gets what the outbox has: so does
-    every sink, since a place means nothing in another store.
-    """
+    """Return the state with which a webhook goes on; a new one, or a restored one, has none yet."""
     if state is not None and state.generation == webhook.generation:
         return recovered(state) if webhook.status == "created" else state
     sent = 0 if state is None else state.sent
-    since = webhook.since if webhook.status == "created" else None
-    return State(Place(since), webhook.generation, sent=sent)
+    return State(Place(webhook.since), webhook.generation, sent=sent)
 
 
 def _all(metadata: MetadataStore, kind: Kind) -> Iterator[Record]:
