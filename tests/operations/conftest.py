@@ -4,8 +4,15 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
+from tests.deployments import Deployment
+from tests.operations.hooks import Hooks
 
 
 @pytest.fixture
 def ingest(client: Client) -> Ingest:
     return Ingest(client)
+
+
+@pytest.fixture
+def hooks(deployment: Deployment) -> Hooks:
+    return Hooks(deployment)

@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import UNKNOWN, flow
 from tests.deployments import config, in_process
-from tests.operations.test_webhooks import EVENTS, PATH, URL, Sink
+from tests.operations.hooks import EVENTS, PATH, URL, Sink
 from tests.spec.official import watches
 
 GUEST = Path(__file__).parents[1] / "plugins" / "guest_auth"

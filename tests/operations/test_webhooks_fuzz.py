@@ -10,7 +10,7 @@ from tams_gateway.storage.query import Query
 from tams_gateway.storage.webhooks import WEBHOOK
 from tams_gateway.testing.samples import new_id
 from tests.deployments import Deployment
-from tests.operations.test_webhooks import EVENTS, PATH, URL, Hooks
+from tests.operations.hooks import EVENTS, PATH, URL, Hooks
 from tests.spec.traffic import FUZZ, TEXTS, VALUES, changed, places
 
 BODY = {
