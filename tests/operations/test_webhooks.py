@@ -11,7 +11,7 @@ from tams_gateway.storage.webhooks import WEBHOOK, WebhookError
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import new_id
 from tests.deployments import Deployment
-from tests.operations.hooks import EVENTS, PATH, URL, Hooks
+from tests.operations.hooks import EVENTS, PATH, URL, Hooks, Sink
 from tests.spec.official import PRESENT, example, needs_document, official
 
 
@@ -134,6 +134,30 @@ def test_a_webhook_in_error_is_enabled_but_not_disabled(hooks: Hooks) -> None:
     assert answer.json == made
     after = hooks.stored(made)
     assert (after.since, after.generation) == (before.since, before.generation)
+
+
+@pytest.mark.deployments("wsgi-memory", "asgi-sqlite")
+def test_a_change_that_meets_one_of_the_sink_looks_anew(
+    deployment: Deployment, hooks: Hooks
+) -> None:
+    """R-WHK-08: it cannot disable what went into error a moment ago."""
+    made = hooks.made(api_key_name="X-Key", api_key_value="secret")
+    failed = WebhookError("delivery_failed", "nobody answers", "2026-01-01T00:00:00Z")
+
+    class Meanwhile(Sink):
+        """Gives up while the key is sealed: between what was read and what is written."""
+
+        def seal(self, webhook_id: str, value: str) -> str:
+            if hooks.stored(made).status == "created":
+                hooks.become(made, "error", failed)
+            return super().seal(webhook_id, value)
+
+    force_setattr(deployment.gateway, "webhooks", Meanwhile())
+
+    answer = hooks.put(made, status="disabled", api_key_value="other")
+
+    assert answer.status == 400
+    assert hooks.stored(made).status == "error"
 
 
 def test_a_running_webhook_is_changed_without_losing_its_place(hooks: Hooks) -> None:
