@@ -81,7 +81,7 @@ class FetchedKeys:
 
     def check(self) -> Health:
         """Say whether there are keys, and whether the last fetch brought them."""
-        known = f"{len(self._keys)} keys"
+        known = f"keys: {len(self._keys)}"
         if not self._error:
             return Health(True, known)
         # Tokens that these keys signed are still served: that is no reason to take no requests.
@@ -95,8 +95,12 @@ class FetchedKeys:
 
     def _keep_fresh(self) -> None:
         while not self._stopped.wait(self._pause if self._error else self._refresh):
-            with self._fetching:
-                self._update()
+            try:
+                with self._fetching:
+                    self._update()
+            except Exception:
+                # Whatever it was must not end the thread, and keep old keys in force for ever.
+                self._log.exception("jwks_failed")
 
     def _update_for_request(self) -> None:
         """Fetch, unless a request just did. Raises `StoreError` where many wait already."""
@@ -151,7 +155,7 @@ class FileKeys:
         found = self.find(None)
         if self._error:
             return Health(False, self._error, f"write the key set to {self._path} again")
-        return Health(True, f"{len(found)} keys")
+        return Health(True, f"keys: {len(found)}")
 
     def close(self) -> None:
         """Release nothing."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import jwt
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tams_gateway_auth.verification import VerifyingKey
@@ -54,7 +55,7 @@ def _keys(member: dict[str, Any]) -> Iterator[VerifyingKey]:
     public = {name: value for name, value in member.items() if name not in ("d", "alg")}
     try:
         key = jwt.PyJWK(public).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, KeyError):
         # One key that is broken, or of a kind that came later, spoils none of the others.
         return
     if isinstance(key, RSAPublicKey) and key.key_size < _SHORTEST_RSA:
@@ -65,4 +66,5 @@ def _keys(member: dict[str, Any]) -> Iterator[VerifyingKey]:
 def _verifies(member: dict[str, Any]) -> bool:
     """Tell whether a key is meant for signatures, as it says or leaves open."""
     operations = member.get("key_ops", ["verify"])
-    return member.get("use", "sig") == "sig" and "verify" in operations
+    listed = isinstance(operations, list) and "verify" in operations
+    return listed and member.get("use", "sig") == "sig"

@@ -1,8 +1,14 @@
 """The built-in issuer: how clients log in, and how they are refused."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tams_gateway_auth.issuer import Issuer, IssuerSettings
+from tams_gateway_auth.issuer_routes import IssuerRoutes
 
 from plugins.auth.tests.logins import (
     AUTH,
@@ -15,7 +21,9 @@ from plugins.auth.tests.logins import (
     post,
     status,
 )
+from plugins.auth.tests.signing import World
 from tams_gateway.operations.kinds import AUTH_LOG
+from tams_gateway.plugin import PluginRoute, Request
 from tams_gateway.storage.query import Query
 from tams_gateway.testing import samples
 from tams_gateway.testing.client import Client
@@ -117,10 +125,37 @@ def test_a_login_that_is_wrong_is_refused_as_oauth_has_it(client: Client) -> Non
         assert PASSWORD.encode() not in answer.body
 
 
+FIELDS = ("grant_type", "client_id", "client_secret", "username", "password", "scope", "token")
+TEXTS = (
+    st.sampled_from(["client_credentials", "password", "refresh_token", "ingest", ""]) | st.text()
+)
+FORMS = st.dictionaries(st.sampled_from((*FIELDS, "refresh_token")), TEXTS).map(
+    lambda fields: urlencode(fields, errors="surrogatepass").encode()
+)
+
+
+@pytest.fixture(scope="module")
+def routes() -> list[PluginRoute]:
+    context = World().context
+    issue = IssuerSettings(memory_kib=32, passes=1)
+    return list(IssuerRoutes(Issuer(context, issue), context).routes())
+
+
+@settings(max_examples=60)
+@given(form=FORMS | st.binary(), header=st.sampled_from(["Basic Og==", "Bearer x"]) | st.text())
+def test_no_form_breaks_the_issuer(routes: list[PluginRoute], form: bytes, header: str) -> None:
+    """Whatever strangers send is refused, and no fault of ours."""
+    headers = {"content-type": "application/x-www-form-urlencoded", "authorization": header}
+    token, revoke = routes
+    sent = Request(method="POST", headers=headers, body=form)
+    assert token.respond(sent).status in (400, 401)
+    assert revoke.respond(sent).status in (200, 400)
+
+
 def test_who_fails_too_often_has_to_wait(tmp_path: Path) -> None:
     """A lock stops guesses at one user, this the guesses at many; who logged in before passes."""
-    settings = config("wsgi-memory", tmp_path, {"auth": AUTH})
-    with in_process("wsgi-memory", settings, watches()) as at:
+    chosen = config("wsgi-memory", tmp_path, {"auth": AUTH})
+    with in_process("wsgi-memory", chosen, watches()) as at:
         assert post(at.client, "/auth/token", FORM).status == 200
         # The same guess again is no further one.
         for number in (0, 0, *range(10)):
@@ -197,8 +232,8 @@ def test_a_token_of_ours_that_was_changed_is_refused(issuing: Deployment) -> Non
 
 
 def test_without_an_issuer_there_is_no_such_path(tmp_path: Path) -> None:
-    settings = config("wsgi-memory", tmp_path, {"auth": [{"plugin": "jwt"}]})
-    with in_process("wsgi-memory", settings, watches()) as at:
+    chosen = config("wsgi-memory", tmp_path, {"auth": [{"plugin": "jwt"}]})
+    with in_process("wsgi-memory", chosen, watches()) as at:
         answer = post(at.client, "/auth/token", FORM)
         assert answer.status == 401
         assert answer.headers["www-authenticate"] == 'Bearer realm="tams"'

@@ -9,14 +9,18 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tams_gateway_auth.jwks import FetchedKeys, FileKeys, HttpFetch
+from tams_gateway_auth.key_sets import parse
 
 from plugins.auth.tests.signing import KeyServer, Signer, key_set, serving, signer
 from tams_gateway.config_file import ConfigError
@@ -59,7 +63,7 @@ def test_keys_are_fetched_once_and_not_for_each_request(
         assert fetched.ids("old") == ["old"]
         assert fetched.ids() == ["old"]
     assert server.fetches == 1
-    assert fetched.keys.check().detail == "1 keys"
+    assert fetched.keys.check().detail == "keys: 1"
 
 
 def test_an_unknown_id_brings_one_fetch_and_no_more_for_a_while(
@@ -167,6 +171,28 @@ def test_a_set_that_is_away_at_start_is_told_and_waited_for() -> None:
         assert fetched.ids("old") == ["old"]
         assert fetched.keys.check().ok
         fetched.keys.close()
+
+
+JWKS = [signer(algorithm).jwk(key_ops=["verify"]) for algorithm in ("RS256", "ES256", "EdDSA")]
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=6)
+    | st.lists(st.text(), max_size=1)
+)
+
+
+@given(st.data())
+def test_one_odd_key_of_a_set_spoils_none_of_the_others(data: st.DataObject) -> None:
+    key = dict(data.draw(st.sampled_from(JWKS)))
+    changed = data.draw(st.sampled_from(sorted(key)))
+    key[changed] = data.draw(VALUES | st.just(data.draw(st.sampled_from(JWKS)).get(changed)))
+    if data.draw(st.booleans()):
+        del key[data.draw(st.sampled_from(sorted(key)))]
+    found = parse(msgspec.json.encode({"keys": [key, OLD.jwk()]}))
+    assert found[-1].id == "old"
+    assert len(found) <= 2
 
 
 def test_a_port_that_nobody_listens_at_is_a_store_that_is_away() -> None:
