@@ -13,6 +13,7 @@ from tams_gateway.operations import known_backends, sinks
 from tams_gateway.plugin.commands import config_option
 from tams_gateway.selection import select
 from tams_gateway.settings import Settings, load
+from tams_gateway.storage.capabilities import SupportsExamination
 
 
 @click.command()
@@ -41,10 +42,14 @@ def _check_opened(assembly: Assembly) -> bool:
     healthy = True
     for key, opened in assembly.opened.items():
         health = opened.check()
-        healthy &= health.ok
-        click.echo(f"{key}: {'ok' if health.ok else 'FAILS'}: {health.detail}")
-        if health.remedy:
-            click.echo(f"{' ' * len(key)}  to do: {health.remedy}")
+        found = [health]
+        if health.ok and isinstance(opened, SupportsExamination):
+            found += opened.examine()
+        for one in found:
+            healthy &= one.ok
+            click.echo(f"{key}: {'ok' if one.ok else 'FAILS'}: {one.detail}")
+            if one.remedy:
+                click.echo(f"{' ' * len(key)}  to do: {one.remedy}")
     return healthy
 
 

@@ -29,6 +29,7 @@ OWN: Final[Mapping[str, str]] = {
     "webhook": "events",
     "filesystem": "filesystem",
     "memory": "memory",
+    "s3": "s3",
     "sqlite": "sqlite",
 }
 """The plugins of this repository and the folder of each, to say what to install."""

@@ -1,10 +1,11 @@
 """What a store may be able to do beyond its contract; checked once, at start."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from tams_gateway.domain.health import Health
 from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Place, Stat
@@ -29,6 +30,29 @@ class SupportsCopy(Protocol):
 
     def copy(self, key: str, content_type: str, source: object, place: Place) -> Stat | None:
         """Copy from a place in the object store `source`; None if they share no server."""
+
+
+@runtime_checkable
+class KeepsVersions(Protocol):
+    """An object store that may keep every upload to a key, while clients upload past the gateway.
+
+    The version that `stat` tells at registration is recorded then, and served whatever is uploaded
+    later (R-STO-13).
+    """
+
+    def keeps_versions(self) -> bool:
+        """Whether it does now. A round trip at most once in a while; raises `StoreError`."""
+
+
+@runtime_checkable
+class SupportsExamination(Protocol):
+    """A store that can try more for `tams-gateway check` than one round trip tells."""
+
+    def examine(self) -> Sequence[Health]:
+        """Try all that is needed of it and say what was found; does not raise.
+
+        What it writes for that is gone afterwards.
+        """
 
 
 class Joined(msgspec.Struct, frozen=True):

@@ -60,9 +60,9 @@ class ObjectStore(Protocol):
     """Hands out URLs for bytes, and reads, copies and deletes them.
 
     Every method may be called by many threads at once. Keys are of `A-Z a-z 0-9 . _ = ~ - /`,
-    without empty, `.` or `..` segments, at most 1024 bytes. All raise `StoreError` when the store
-    fails, `MissingError` where bytes are not there, `FullError` where there is no room, and
-    never a foreign error.
+    without empty, `.` or `..` segments, at most 1024 bytes and 255 in a segment. All raise
+    `StoreError` when the store fails, `MissingError` where bytes are not there, `FullError` where
+    there is no room, and never a foreign error.
     """
 
     def describe(self) -> Product:
