@@ -27,7 +27,7 @@ class EventSink(Protocol):
 
 
 @runtime_checkable
-class FollowsOutbox(Protocol):
+class FollowsOutbox(EventSink, Protocol):
     """A sink that reads the outbox itself, at a pace for each of its receivers.
 
     Its `deliver` is never called. The outbox keeps events for `limits.event_lifetime`. One thread

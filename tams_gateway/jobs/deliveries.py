@@ -115,23 +115,24 @@ class Deliveries:
         woken = False
         while not self._stopped.is_set():
             active = self._active.is_set() and not self._stopped.is_set()
-            error = self._tell(name, sink, active, woken)
+            trouble = self._tell(name, sink, active, woken)
             if active:
-                self._note(name, error)
+                self._note(name, trouble)
             woken = self._pause(name)
         self._tell(name, sink, False, False)
 
     def _tell(self, name: str, sink: FollowsOutbox, active: bool, woken: bool) -> str:
-        """Return what went wrong, empty for nothing."""
+        """Return what is wrong with it, empty for nothing."""
         try:
             sink.activate(active)
             if woken:
                 sink.wake()
+            health = sink.check()
         except Exception as error:
             # A sink may raise anything, and must not stop the others.
             self._log.warning("sink_failed", sink=name, error=repr(error))
             return repr(error)
-        return ""
+        return "" if health.ok else health.detail
 
     def _pause(self, name: str) -> bool:
         """Wait for something to do; return whether somebody said that there is."""

@@ -44,6 +44,7 @@ class Follower(Sink):
         super().__init__()
         self.told: list[object] = []
         self.fails = False
+        self.health = Health(True, "fine")
         self.hangs = threading.Event()
         self.hangs.set()
 
@@ -56,6 +57,9 @@ class Follower(Sink):
 
     def wake(self) -> None:
         self.told.append("wake")
+
+    def check(self) -> Health:
+        return self.health
 
 
 def deliveries(gateway: Gateway, named: Mapping[str, EventSink]) -> tuple[Gateway, Deliveries]:
@@ -170,6 +174,17 @@ def test_a_sink_that_follows_the_outbox_is_told_when_this_process_is_at_work(
     delivering.stop(5)
 
     assert [one for one in sink.told if one != "wake"] == [False, True, False, True, False]
+
+
+def test_a_sink_that_follows_says_what_is_wrong_with_it(gateway: Gateway) -> None:
+    sink = Follower()
+    sink.health = Health(False, "deliveries wait")
+    gateway, delivering = deliveries(gateway, {"sink": sink})
+    delivering.start()
+    delivering.activate(True)
+
+    assert eventually(lambda: found(gateway).get("sink", "").endswith(": deliveries wait"))
+    delivering.stop(5)
 
 
 def test_a_sink_that_follows_and_fails_or_hangs_is_told_of(gateway: Gateway, clock: Clock) -> None:

@@ -108,9 +108,10 @@ class Engine:
         self._woken.set()
         self._thread.join(timeout)
 
-    def failing(self) -> list[Follower]:
-        """Return the webhooks whose last attempt failed."""
-        return [one for one in list(self._roster.followers.values()) if one.state.attempts]
+    def failing_since(self) -> list[float]:
+        """Return since when each webhook fails that does, in seconds since 1970."""
+        states = [one.state for one in list(self._roster.followers.values())]
+        return [one.failing_since for one in states if one.failing_since is not None]
 
     def _serve(self) -> None:
         clean = False

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import msgspec
 
+from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.health import Health
+from tams_gateway.domain.timerange import SECOND
 from tams_gateway.events.event import Event
 from tams_gateway.events.sink import EventSink
 from tams_gateway.plugin import Context, PluginRoute, Provider, Secret, hookimpl
@@ -125,8 +127,11 @@ class Webhooks:
             given_up = len(self._metadata.find(query).items)
         except StoreError as error:
             return Health(False, str(error))
-        failing = 0 if engine is None else len(engine.failing())
-        return Health(True, f"{failing} webhooks fail, {given_up} are given up")
+        since = [] if engine is None else engine.failing_since()
+        failing = f"{len(since)} webhooks fail"
+        if since:
+            failing += f", the first since {date_time(int(min(since) * SECOND))}"
+        return Health(True, f"{failing}; {given_up} are given up")
 
     def close(self) -> None:
         """Stop, and close all connections."""

@@ -41,7 +41,7 @@ class Moods:
         if mood < 0.08:
             return Answer(0)
         if mood < 0.083:
-            return Answer(pause=2)
+            return Answer(0, pause=2)
         if mood < 0.086:
             return Answer(500, {"Retry-After": "1"})
         if mood < 0.091:
