@@ -126,12 +126,15 @@ _item = msgspec.json.Decoder(_Item | str)
 
 
 def _trimmed(document: bytes, ids: Collection[str]) -> bytes:
-    members = _members.decode(document)
-    for name in _Related.__struct_fields__:
-        kept = [raw for raw in _list.decode(members.pop(name, b"[]")) if _id(raw) in ids]
-        if kept:
-            members[name] = Raw(msgspec.json.encode(kept))
-    return msgspec.json.encode(members)
+    trimmed = {}
+    for name, value in _members.decode(document).items():
+        if name in _Related.__struct_fields__:
+            kept = [raw for raw in _list.decode(value) if _id(raw) in ids]
+            if not kept:
+                continue
+            value = Raw(msgspec.json.encode(kept))
+        trimmed[name] = value
+    return msgspec.json.encode(trimmed)
 
 
 def _id(raw: Raw) -> str:
