@@ -1,6 +1,8 @@
 """One POST to a receiver, however it behaves."""
 
 import http.client
+import random
+import socket
 import ssl
 import threading
 import time
@@ -96,6 +98,32 @@ def test_retry_after_is_understood(client: Client) -> None:
         assert dated is not None
         assert 95 < dated <= 100
         assert asked(formatdate(0, usegmt=True)) == 0.0
+
+
+def test_garbage_is_a_failure(client: Client) -> None:
+    """Whatever bytes come back, in as many answers as there are."""
+    draw = random.Random(3)
+    heads = (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 503 No\r\nRetry-After: ")
+    texts = [draw.choice(heads) + draw.randbytes(draw.randrange(40)) for _ in range(60)]
+    dates = (b"Mon, 01 Jan 0001 00:00:00", b"9" * 400, b"\xb2", b"Fri, 99 Foo 99999 00:00:00 GMT")
+    texts += [heads[3] + date + b"\r\n\r\n" for date in dates]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for text in texts:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(text)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        for text in texts:
+            answer = client.post(url, {}, b"{}")
+            assert answer.text
+            assert not answer.ok or text.startswith(heads[2])
+        thread.join()
 
 
 def test_all_attempts_end_when_they_are_told_to(client: Client) -> None:

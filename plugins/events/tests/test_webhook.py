@@ -248,6 +248,21 @@ def test_only_the_process_at_work_delivers(open_site: Open) -> None:
     assert numbers(receiver.accepted) == list(range(10))
 
 
+def test_two_processes_at_work_lose_nothing(open_site: Open) -> None:
+    """It happens where one slept while the lease went on: events come twice, and in order."""
+    first, second = (open_site("wsgi", "sqlite") for _ in range(2))
+    flow_id = first.ingest.flow()
+    with Receiver() as receiver:
+        first.register(receiver.url)
+        sinks = [sink for one in (first, second) for sink in one.deployment.assembly.sinks.values()]
+        for at in range(0, 30, 5):
+            for sink in sinks:
+                sink.activate(True)  # type: ignore[attr-defined]
+            first.add(flow_id, at, 5)
+            assert eventually(lambda at=at: at + 4 in numbers(receiver.accepted))  # type: ignore[misc]
+    assert list(dict.fromkeys(numbers(receiver.accepted))) == list(range(30))
+
+
 def test_many_webhooks_each_get_everything(open_site: Open) -> None:
     site = open_site(threads=8)
     flow_id = site.ingest.flow()
