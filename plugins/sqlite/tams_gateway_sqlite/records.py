@@ -64,7 +64,7 @@ def put(connection: sqlite3.Connection, table: Table, change: Put, version: int)
             (*columns.values(), key),
         )
     if before != new:
-        _hold(connection, table, key, _held(table, before), _held(table, new))
+        _hold(connection, table, key, _held(table, before, new), _held(table, new, before))
 
 
 def delete(connection: sqlite3.Connection, table: Table, change: Delete) -> None:
@@ -73,7 +73,7 @@ def delete(connection: sqlite3.Connection, table: Table, change: Delete) -> None
     if old is not None:
         key = encode(change.id)
         connection.execute(f"DELETE FROM {table.record} WHERE id = ?", (key,))
-        _hold(connection, table, key, _held(table, old.fields), set())
+        _hold(connection, table, key, _held(table, old.fields, {}), set())
 
 
 def expect(connection: sqlite3.Connection, table: Table, change: Expect) -> None:
@@ -101,12 +101,14 @@ def _expect(
     return one
 
 
-def _held(table: Table, fields: Mapping[str, Value]) -> set[tuple[bytes, int | bytes]]:
-    """Return what the sets of a record hold, as rows of `holds`."""
+def _held(
+    table: Table, fields: Mapping[str, Value], other: Mapping[str, Value]
+) -> set[tuple[bytes, int | bytes]]:
+    """Return what those sets of a record hold that are not the same in another, as `holds`."""
     rows: set[tuple[bytes, int | bytes]] = set()
     for field, value in fields.items():
         # A field that an earlier release declared is a set all the same.
-        if isinstance(value, frozenset):
+        if isinstance(value, frozenset) and other.get(field) != value:
             name = encode(field)
             if field not in table.columns:
                 rows.add((name, PRESENT))

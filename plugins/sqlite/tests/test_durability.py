@@ -149,10 +149,17 @@ def test_a_cursor_of_another_store_is_a_store_error(path: Path) -> None:
     store.close()
 
 
-def test_lone_surrogates_are_kept(path: Path) -> None:
+def test_any_unicode_is_kept_also_lone_surrogates_and_nul(path: Path) -> None:
     store = SqliteMetadata(path)
-    store.apply([put("\ud800", {"text": "\udfff", "group": frozenset({"\ud800"})})])
+    odd = ["\ud800", "NUL \0", "b"]
+    store.apply([put(one, {"text": "\udfff", "group": frozenset({"\ud800"})}) for one in odd])
     assert "\udfff" == record_of(store, "\ud800").fields["text"]
+    assert set(odd) == store.get(THING, odd).keys()
+    assert {"NUL \0"} == store.get(THING, ["NUL \0", "c"]).keys()
+    assert set(odd) == {one.id for one in store.find(Query(THING)).items}
+    segments = [segment(0, 1, "\ud801"), segment(1, 2, "x", "\ud802"), segment(2, 3, "x", "y")]
+    store.apply([AddSegments("f", 0, segments, 1)])
+    assert segments == store.segments(SegmentQuery("f", 0)).items
     store.close()
 
 

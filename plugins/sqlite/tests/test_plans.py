@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tams_gateway_sqlite.metadata import SqliteMetadata
 from tams_gateway.domain.timerange import Span
 from tams_gateway.storage.changes import AddSegments, DropSegments
 from tams_gateway.storage.query import (
+    Absent,
     After,
     AtLeast,
     Below,
@@ -129,3 +131,27 @@ def test_what_few_records_meet_is_looked_up_however_many_there_are(
     found = plans.take()
     assert found
     assert [] == [line for line in found if line.startswith("SCAN record:")]
+
+
+def test_an_index_of_records_without_a_field_is_made_when_somebody_lists_them(
+    store: SqliteMetadata, plans: Plans, tmp_path: Path
+) -> None:
+    """Each index would be one more page of every commit."""
+
+    def made() -> list[str]:
+        with closing(sqlite3.connect(tmp_path / "tams.db")) as looker:
+            names = looker.execute("SELECT name FROM sqlite_master WHERE name LIKE 'unset:%'")
+            return sorted(name for (name,) in names)
+
+    store.apply([put("unset", {"text": "t"})])
+    store.find(Query(THING, (Below("number", 9),), Sort("number")))
+    assert [] == made()
+    plans.take()
+
+    found = store.find(Query(THING, (Absent("flag"),), Sort("number", descending=True)))
+
+    assert ["4", "3", "2", "1", "0", "unset"] == [one.id for one in found.items]
+    assert ["unset:kit_thing:flag", "unset:kit_thing:number"] == made()
+    scans = [line for line in plans.take() if line.startswith("SCAN record:")]
+    assert all("INDEX unset:" in line for line in scans), scans
+    assert ["unset"] == [one.id for one in store.find(Query(THING, (Absent("number"),))).items]
