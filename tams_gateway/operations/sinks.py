@@ -22,8 +22,8 @@ _PATIENCE_NS = 120 * SECOND
 class SinkState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record of a sink: how far it has come, and what went wrong last.
 
-    `error` is empty where all is well; `since` is when that began, well or not. `seen` is when a sink that follows
-    the outbox itself last answered. Times are nanoseconds since 1970.
+    `error` is empty where all is well; `since` is when that began, well or not. `seen` is when a
+    sink that follows the outbox itself last answered. Times are nanoseconds since 1970.
     """
 
     cursor: str | None = None
