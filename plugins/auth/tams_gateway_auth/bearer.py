@@ -112,10 +112,10 @@ class Bearer:
         token = _token(credentials)
         if token is None:
             return None
-        if token.count(".") != 2:
-            return self._opaque(token, credentials)
         known = self._verified.find(token)
-        return known or self._verify(token)
+        if known is not None:
+            return known
+        return self._verify(token) if token.count(".") == 2 else self._opaque(token, credentials)
 
     def waits(self, credentials: Credentials) -> bool:
         """Whether a token is to be verified, or looked up."""
