@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -78,8 +79,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_realm(self.realm)
         if self.jwks_url is not None and self.jwks_file is not None:
             raise ValueError("jwks_file: expected only one of jwks_url and jwks_file")
-        if self.jwks_url is not None and not self.jwks_url.startswith(("https://", "http://")):
-            raise ValueError("jwks_url: expected a URL with https or http")
+        if self.jwks_url is not None:
+            scheme, place, *_ = urlsplit(self.jwks_url)
+            # Errors name the URL.
+            if scheme not in ("https", "http") or not place or "@" in place:
+                raise ValueError("jwks_url: expected a URL of https or http without a password")
         if self.secret is not None:
             able = key_of(self.secret.value).algorithms
             if self.algorithms and not self._public and able.isdisjoint(self.algorithms):

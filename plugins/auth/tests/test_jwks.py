@@ -303,6 +303,8 @@ def asked_until(at: Deployment, stop: threading.Event, token: str) -> set[int]:
     [
         ({"jwks_file": "/nowhere/keys.json"}, "No such file"),
         ({"jwks_url": "file:///etc/passwd"}, "jwks_url: expected a URL"),
+        ({"jwks_url": "https://user:changeme@a/"}, "jwks_url: expected a URL"),
+        ({"jwks_url": "https:///keys"}, "jwks_url: expected a URL"),
         ({"jwks_url": "https://a", "jwks_file": "b"}, "jwks_file: expected only one"),
         ({"jwks_url": "https://a", "ca_bundle": "/nowhere/ca.pem"}, "No such file"),
         ({"secret": "secret"}, "secret: expected at least 32 bytes"),
