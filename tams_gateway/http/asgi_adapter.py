@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import falcon
 import falcon.asgi
@@ -18,7 +18,7 @@ from tams_gateway.http.threads import Threads
 from tams_gateway.operations.messages import Polled, Request
 from tams_gateway.plugin.provider import Blocks
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
@@ -65,11 +65,11 @@ class AsgiApp:
             await self._live(receive, send)
             return
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(cast(dict[str, Any], scope), receive, send)
             return
         scope["path"] = _path(scope)
         scope[_RECEIVE] = receive
-        await self._app(scope, _nothing, send)
+        await self._app(cast(dict[str, Any], scope), _nothing, send)
 
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
@@ -153,7 +153,7 @@ class _Routed(falcon.asgi.Request):
     """What Falcon needs to route a request; all else of it is read here, and parsed once."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, first_event: Any = None, options: Any = None
+        self, scope: dict[str, Any], receive: Receive, first_event: Any = None, options: Any = None
     ) -> None:
         self.scope = scope
         self.is_websocket = scope["type"] == "websocket"

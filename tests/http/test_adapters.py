@@ -1,9 +1,11 @@
 """What both app types do with bodies and headers, in process."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -153,6 +155,27 @@ def test_a_request_gets_a_thread_where_it_may_have_to_wait(
         app.close()
 
     assert threads == found
+
+
+def test_a_brief_read_waits_for_no_writer(tmp_path: Path) -> None:
+    """It is called in the loop, since reads of SQLite answer while another process writes."""
+    config = tmp_path / "gateway.toml"
+    database = tmp_path / "tams.db"
+    config.write_text(
+        f'[metadata]\nplugin = "sqlite"\npath = "{database}"\n[objects.main]\nplugin = "memory"\n'
+    )
+    served = Asgi(asgi.create(load(config, {})))
+    posted = ask(served, "POST", "/service", b'{"name": "kept"}')
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        answer = ask(served, "GET", "/service")
+        waited = time.monotonic() - started
+    served.close()
+
+    assert 200 == posted.status
+    assert b'"kept"' in answer.body
+    assert waited < 1
 
 
 async def _ask_each(app: AsgiApp, routes: Sequence[Route]) -> None:
