@@ -58,6 +58,6 @@ class MediaObject(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     key_frame_count: int | None = None
     init_object_id: str | None = None
     size: int | None = None
-    """In bytes, as uploaded through the gateway."""
+    """In bytes, where the upload came through the gateway or its version is recorded."""
     sha256: str | None = None
     """Of the upload, in lower-case hexadecimal."""

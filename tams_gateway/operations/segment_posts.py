@@ -88,10 +88,9 @@ def _add(
         for id_, one in objects.items()
         if references.hidden(gateway, request.access, stored.flow.id, one.object)
     )
-    known = {id_: one.object for id_, one in objects.items() if id_ not in hidden}
-    absent: frozenset[str] = frozenset()
-    if gateway.limits.require_upload:
-        absent = uploads.absent(gateway, known.values())
+    known, absent = uploads.look(
+        gateway, {id_: one.object for id_, one in objects.items() if id_ not in hidden}
+    )
     settled: dict[int, Outcome] = {}
     while True:
         # Younger than all that touched the flow, also where the clock was set back.

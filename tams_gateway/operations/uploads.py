@@ -1,43 +1,86 @@
-"""Whether the bytes of allocated objects have come, for a service that insists on it."""
+"""What has been uploaded for allocated objects: whether bytes are there, and which version."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+
+from msgspec.structs import replace
 
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.storage.capabilities import KeepsVersions
 from tams_gateway.storage.errors import MissingError
-from tams_gateway.storage.objects import Place
+from tams_gateway.storage.objects import Place, Stat
 
 _AT_ONCE: Final = 16
 """How many questions a storage backend gets at a time."""
 
 
-def absent(gateway: Gateway, objects: Iterable[MediaObject]) -> frozenset[str]:
-    """Return the ids of the allocated objects whose bytes are not there.
+def look(
+    gateway: Gateway, objects: Mapping[str, MediaObject]
+) -> tuple[Mapping[str, MediaObject], frozenset[str]]:
+    """Return the objects as their uploads are, and the ids of those whose bytes are missed.
 
-    Of what the gateway serves itself the record tells; other backends are asked. Raises
-    `StoreError` where one does not answer.
+    Where a storage backend keeps versions, an allocated object gets the one that is there now, and
+    its size: later uploads do not count any more (R-STO-13). Bytes are missed only where the
+    service insists on them. Backends are asked no more than that needs, and nothing of what the
+    gateway serves itself, of which the record tells. Raises `StoreError` where one does not answer.
     """
-    allocated = [one for one in objects if one.state == "allocated"]
+    allocated = [one for one in objects.values() if one.state == "allocated"]
+    required = gateway.limits.require_upload
+    versioned = _versioned(gateway, allocated)
     asked = {
         one.id: here
         for one in allocated
         for here in one.instances
-        if media_objects.has_bytes(gateway, here) and here.version is None
+        if here.version is None
+        and (required or here.storage_id in versioned)
+        and media_objects.has_bytes(gateway, here)
     }
-    told = {one.id for one in allocated if any(here.version is not None for here in one.instances)}
-    if asked:
-        with ThreadPoolExecutor(min(_AT_ONCE, len(asked))) as pool:
-            found = pool.map(lambda here: _is_there(gateway, here), asked.values())
-            told.update(id_ for id_, there in zip(asked, found, strict=True) if there)
-    return frozenset(one.id for one in allocated if one.id not in told)
+    found = _stats(gateway, asked)
+    looked = dict(objects)
+    for id_, stat in found.items():
+        if stat.version is not None and asked[id_].storage_id in versioned:
+            looked[id_] = _recorded(objects[id_], asked[id_], stat)
+    absent = {
+        one.id
+        for one in allocated
+        if one.id not in found and all(here.version is None for here in one.instances)
+    }
+    return looked, frozenset(absent) if required else frozenset()
 
 
-def _is_there(gateway: Gateway, instance: Instance) -> bool:
-    try:
-        gateway.backends[str(instance.storage_id)].store.stat(Place(instance.key))
-    except MissingError:
-        return False
-    return True
+def _versioned(gateway: Gateway, allocated: list[MediaObject]) -> set[str]:
+    """Return the backends of these objects that keep versions of what clients upload to them."""
+    ids = {str(here.storage_id) for one in allocated for here in one.instances if here.controlled}
+    stores = {id_: gateway.backends[id_].store for id_ in ids if id_ in gateway.backends}
+    return {
+        id_
+        for id_, store in stores.items()
+        if isinstance(store, KeepsVersions) and store.keeps_versions()
+    }
+
+
+def _stats(gateway: Gateway, asked: Mapping[str, Instance]) -> dict[str, Stat]:
+    """Return what the backends know of the bytes that are there, by the id of the object."""
+    if not asked:
+        return {}
+
+    def stat(instance: Instance) -> Stat | None:
+        try:
+            return gateway.backends[str(instance.storage_id)].store.stat(Place(instance.key))
+        except MissingError:
+            return None
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(asked))) as pool:
+        found = zip(asked, pool.map(stat, asked.values()), strict=True)
+        return {id_: one for id_, one in found if one is not None}
+
+
+def _recorded(media_object: MediaObject, instance: Instance, stat: Stat) -> MediaObject:
+    instances = tuple(
+        replace(one, version=stat.version) if one is instance else one
+        for one in media_object.instances
+    )
+    return replace(media_object, instances=instances, size=stat.size)

@@ -8,6 +8,7 @@ from tams_gateway_memory.metadata import MemoryMetadata
 
 from tams_gateway.domain.media_object import Instance, MediaObject
 from tams_gateway.operations import uploads
+from tams_gateway.operations.gateway import Limits
 from tams_gateway.storage.errors import MissingError
 from tams_gateway.storage.objects import Place, Stat
 from tams_gateway.testing.client import Client
@@ -92,11 +93,12 @@ class Elsewhere:
 
 
 def test_a_backend_that_clients_write_to_themselves_is_asked() -> None:
-    gateway = gateway_in_memory(MemoryMetadata(), Clock())
+    gateway = gateway_in_memory(MemoryMetadata(), Clock(), Limits(require_upload=True))
     msgspec.structs.force_setattr(gateway.backends[MAIN], "store", Elsewhere(["a", "c"]))
     objects = [
         MediaObject(name, "video/mp2t", "f", instances=(Instance(storage_id=MAIN, key=name),))
         for name in "abc"
     ]
     registered = MediaObject("d", "video/mp2t", "f", state="registered")
-    assert {"b"} == uploads.absent(gateway, [*objects, registered])
+    given = {one.id: one for one in [*objects, registered]}
+    assert (given, {"b"}) == uploads.look(gateway, given)

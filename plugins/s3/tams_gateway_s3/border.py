@@ -1,8 +1,8 @@
 """The border to boto3: its errors become ours, with what to do about them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import (  # type: ignore[import-untyped]
     BotoCoreError,
@@ -72,6 +72,15 @@ def border(what: str) -> Iterator[None]:
         raise StoreError(f"{what}: answered nonsense: {error!r}; is this an S3 server?") from error
     except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
         raise StoreError(f"{what}: does not answer: {error}; is its server up?") from error
+
+
+def tagged(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is the answer of an S3 server, for use inside a `border`.
+
+    Others answer 200 as well, and boto3 takes it for what it wants; but they give no entity tag.
+    """
+    answer["ETag"]
+    return answer
 
 
 def _answered(what: str, error: ClientError) -> StoreError:

@@ -1,11 +1,11 @@
 """Large objects, written or copied in parts: they appear with the last, or not at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_s3.border import border
+from tams_gateway_s3.border import border, tagged
 
 PART: Final = 16 * 2**20
 """The size of a part that is written, in bytes."""
@@ -44,10 +44,7 @@ def put_in_parts(
         if head:
             send(bytes(head))
         with border(what):
-            done: Mapping[str, Any] = client.complete_multipart_upload(
-                **upload, MultipartUpload={"Parts": made}
-            )
-            return done
+            return _completed(client, upload, made)
 
 
 def copy_within(
@@ -59,6 +56,7 @@ def copy_within(
             copied: Mapping[str, Any] = client.copy_object(
                 **target, CopySource=origin, MetadataDirective="REPLACE"
             )
+            tagged(copied["CopyObjectResult"])
             return copied
     step = max(COPIED, -(-size // _MOST_PARTS))
     with _upload(client, target, what) as upload, border(what):
@@ -72,10 +70,13 @@ def copy_within(
                 CopySourceRange=f"bytes={start}-{last}",
             )
             made.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
-        done: Mapping[str, Any] = client.complete_multipart_upload(
-            **upload, MultipartUpload={"Parts": made}
-        )
-        return done
+        return _completed(client, upload, made)
+
+
+def _completed(
+    client: Any, upload: Mapping[str, str], made: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    return tagged(client.complete_multipart_upload(**upload, MultipartUpload={"Parts": made}))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import MissingError, StoreError
 from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload
 from tams_gateway_s3 import examination
-from tams_gateway_s3.border import MAKE_BUCKET, border, code_of, failed
+from tams_gateway_s3.border import MAKE_BUCKET, border, code_of, failed, tagged
 from tams_gateway_s3.connection import Connection
 from tams_gateway_s3.parts import copy_within, put_in_parts
 from tams_gateway_s3.settings import Settings
@@ -89,6 +89,7 @@ class S3Objects:
         try:
             with border(self.what):
                 answer = self._client.head_object(**self._at(place))
+                tagged(answer)
                 return Stat(
                     int(answer["ContentLength"]),
                     _version(answer),
@@ -133,7 +134,7 @@ class S3Objects:
         target = {"Bucket": self.settings.bucket, "Key": key, "ContentType": content_type}
         if len(head) <= SMALL:
             with border(self.what):
-                answer = self._client.put_object(**target, Body=bytes(head))
+                answer = tagged(self._client.put_object(**target, Body=bytes(head)))
         else:
             answer = put_in_parts(self._client, target, head, pieces, self.what)
         return Stat(size, _version(answer), digest.hexdigest(), content_type)
@@ -180,9 +181,11 @@ class S3Objects:
         with border(self.what):
             answer = self._client.delete_objects(
                 Bucket=self.settings.bucket,
-                Delete={"Objects": [one for _, one in wanted], "Quiet": True},
+                Delete={"Objects": [one for _, one in wanted], "Quiet": False},
             )
             errors = answer.get("Errors", [])
+            if not errors and not answer["Deleted"]:
+                raise KeyError("Deleted")
             return {
                 by_name[one["Key"], one.get("VersionId")]: f"{one['Code']}: {one.get('Message')}"
                 for one in errors

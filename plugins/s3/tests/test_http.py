@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tams_gateway_s3.store import S3Objects
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
@@ -126,3 +127,47 @@ def test_segments_without_bytes_are_refused_where_that_is_wanted(
     assert client.post(f"/flows/{flow_id}/segments", json=segment).status == 400
 
     ingest.register(flow_id, uploaded(ingest, flow_id, "hot"), seconds(0, 1))
+
+
+def test_what_was_registered_is_served_whatever_is_uploaded_later(
+    client: Client, ingest: Ingest, deployment: Deployment
+) -> None:
+    """R-STO-13: the PUT URL still holds, but another version is recorded."""
+    keep_versions(deployment, "hot")
+    flow_id = ingest.flow()
+    made = ingest.allocate(flow_id, limit=2, storage_id=backend(client, "hot"))
+    puts = [one["put_url"]["url"] for one in made]
+    header = {"Content-Type": "video/mp2t"}
+    assert send("PUT", puts[0], b"draft", header)[0] == 200
+    assert send("PUT", puts[0], BYTES, header)[0] == 200
+    for index, one in enumerate(made):
+        ingest.register(flow_id, one["object_id"], seconds(index, index + 1))
+
+    for put in puts:
+        assert send("PUT", put, b"another", header)[0] == 200
+
+    first, late = (
+        one["get_urls"][0]["url"]
+        for one in client.get(f"/flows/{flow_id}/segments?presigned=true").json
+    )
+    assert send("GET", first)[2] == BYTES
+    assert send("GET", late)[2] == b"another", "it had no bytes that could be registered"
+    client.delete(f"/flows/{flow_id}")
+    deployment.clock.advance(deployment.gateway.limits.object_lifetime + 1)
+    deployment.gateway.wake()
+    assert eventually(lambda: not versions(deployment, "hot"))
+
+
+def keep_versions(deployment: Deployment, name: str) -> None:
+    store = deployment.assembly.opened[f"objects.{name}"]
+    assert isinstance(store, S3Objects)
+    store.connection.client.put_bucket_versioning(
+        Bucket=store.settings.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+
+
+def versions(deployment: Deployment, name: str) -> list[object]:
+    store = deployment.assembly.opened[f"objects.{name}"]
+    assert isinstance(store, S3Objects)
+    found = store.connection.client.list_object_versions(Bucket=store.settings.bucket)
+    return [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
