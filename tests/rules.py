@@ -410,13 +410,9 @@ UNHEALED: Final[tuple[str, ...]] = (
 )
 """Faults of clients that no answer of ours can make good."""
 
-_AUTH: Final = (
-    "comes with the auth plugins: this gateway refuses by scope, and is open to its machine"
-)
 _LOOK: Final = "optional, and left to workers outside: nothing is deleted that no client asked for"
 
 REASONS: Final[Mapping[str, str]] = {
-    "R-AUTH": _AUTH,
     "R-RET": _LOOK,
     "R-FLW-16": "optional: the status is the clients' word, and stays as they left it",
     "R-SEG-09": "a rule for clients, who ask again once a URL has ended",

@@ -201,7 +201,7 @@ def test_the_table_here_has_the_operations_of_the_table_of_routes() -> None:
 
 
 def test_each_scope_admits_to_what_the_table_says_by_every_scheme(call: Call) -> None:
-    """R-AUTH-01, R-AUTH-05: 403 names what is missing; without credentials it is 401."""
+    """R-AUTH-01, R-AUTH-05, R-AUTH-11: 403 names what is missing; without credentials, 401."""
     for method, path, letters in operations():
         assert call(method, path, None).status == 401, f"{method} {path}"
         for name in (*SCOPES, "none"):
