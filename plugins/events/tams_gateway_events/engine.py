@@ -6,18 +6,18 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
-from tams_gateway.events.subscription import wants
 from tams_gateway.storage.errors import StoreError
 from tams_gateway_events.courier import Courier, Outcome
 from tams_gateway_events.follower import Follower
 from tams_gateway_events.http import Answer
-from tams_gateway_events.outbox import Batch, Outbox
+from tams_gateway_events.matching import interested
+from tams_gateway_events.outbox import Outbox
 from tams_gateway_events.retries import Retries
 from tams_gateway_events.roster import Roster
 from tams_gateway_events.state import Place
@@ -39,9 +39,6 @@ _SAVE: Final = 0.2
 
 _SAVE_IDLE: Final = 60.0
 """Seconds between saves of the places of webhooks that want nothing of what comes."""
-
-_FEW: Final = 16
-"""So many webhooks are asked one by one what they want."""
 
 _LONGEST: Final = 7200.0
 """No pause is longer, in seconds, however the clock was set."""
@@ -114,12 +111,8 @@ class Engine:
         return [one.failing_since for one in states if one.failing_since is not None]
 
     def _serve(self) -> None:
-        clean = False
         while not self.stopped:
             try:
-                if not clean:
-                    self._roster.clean()
-                    clean = True
                 more = self._look()
                 self.trouble = ""
             except StoreError as error:
@@ -187,7 +180,7 @@ class Engine:
         if not batch.events:
             return False
         group = self._waiting.pop(cursor)
-        for follower in list(self._interested(group, batch)):
+        for follower in list(interested(group, self._roster.index, batch.events)):
             del group[follower.id]
             follower.move(Place(cursor))
             self._ready.append(follower)
@@ -196,20 +189,6 @@ class Engine:
             if there is not group:
                 there.update(group)
         return batch.full
-
-    def _interested(self, group: _Group, batch: Batch) -> Iterator[Follower]:
-        """Yield those that want any of the events, each once."""
-        if len(group) <= _FEW:
-            for follower in group.values():
-                if any(wants(follower.webhook, event) for event in batch.events):
-                    yield follower
-            return
-        found: set[str] = set()
-        for event in batch.events:
-            for id_ in self._roster.index.candidates(event) - found:
-                if id_ in group and wants(group[id_].webhook, event):
-                    found.add(id_)
-                    yield group[id_]
 
     def _give_turns(self) -> None:
         for _ in range(len(self._ready)):
@@ -278,6 +257,7 @@ class Engine:
         moment = time.monotonic()
         if moment >= self._save_idle_at:
             self._save_idle_at = moment + _SAVE_IDLE
+            self._roster.clean()
             for cursor, group in self._waiting.items():
                 for follower in group.values():
                     if follower.state.place.cursor != cursor:

@@ -1,14 +1,18 @@
 """Finding the webhooks that may want an event without asking each of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import UnsetType
 
 from tams_gateway.events.event import Event, EventType
-from tams_gateway.events.subscription import Subscription
+from tams_gateway.events.subscription import Subscription, wants
+from tams_gateway_events.follower import Follower
 
 _Key: TypeAlias = tuple[str, str]
+
+_FEW: Final = 16
+"""So many webhooks are asked one by one what they want."""
 
 _ANY: Final = ""
 """In the place of an id: of webhooks that no filter narrows."""
@@ -50,6 +54,23 @@ class Index:
         for id_ in _ids(event):
             found |= self._ids.get((event.type, id_), set())
         return found
+
+
+def interested(
+    group: Mapping[str, Follower], index: Index, events: Sequence[Event]
+) -> Iterator[Follower]:
+    """Yield those of a group that want any of the events, each once."""
+    if len(group) <= _FEW:
+        for follower in group.values():
+            if any(wants(follower.webhook, event) for event in events):
+                yield follower
+        return
+    found: set[str] = set()
+    for event in events:
+        for id_ in index.candidates(event) - found:
+            if id_ in group and wants(group[id_].webhook, event):
+                found.add(id_)
+                yield group[id_]
 
 
 def _keys(asked: Subscription) -> Iterator[_Key]:

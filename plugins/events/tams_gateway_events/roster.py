@@ -46,7 +46,7 @@ class Roster:
         self._log = context.log
 
     def clean(self) -> None:
-        """Drop the states of webhooks that are gone, deleted while nobody was at work."""
+        """Drop the states of webhooks that are gone, deleted while they were not at work."""
         states = [
             one.id.removeprefix(PREFIX)
             for one in _all(self._metadata, CURSOR)

@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tams_gateway_events.state import CURSOR, DELIVERY, PREFIX
 
 from tams_gateway.settings import load
 from tams_gateway.storage.changes import Delete
+from tams_gateway.storage.query import Query
 from tams_gateway.testing.waiting import eventually
 from tests.deployments import in_process
 
@@ -171,6 +173,34 @@ def test_a_deleted_webhook_hears_nothing_more(site: Site) -> None:
     assert met < 10
 
 
+def test_nothing_is_left_of_a_webhook_that_is_deleted(open_site: Open) -> None:
+    """Also where it rested, or nobody was at work; R-WHK-10."""
+    site = open_site(give_up_after=0.1)
+    flow_id = site.ingest.flow()
+    with Receiver(lambda _: Answer(500)) as receiver:
+        resting = site.register(receiver.url)
+        site.add(flow_id, 0)
+        assert eventually(lambda: site.webhook(resting)["status"] == "error")
+        receiver.behaviour = lambda _: Answer()
+        running = site.register(receiver.url)
+        site.add(flow_id, 1)
+        assert eventually(lambda: sum(running in one for one in left(site)) == 2)
+
+        assert site.client.delete(f"/service/webhooks/{running}").status == 204
+        assert eventually(lambda: not any(running in one for one in left(site)))
+        assert site.client.delete(f"/service/webhooks/{resting}").status == 204
+        [sink] = site.deployment.assembly.sinks.values()
+        sink.activate(False)  # type: ignore[attr-defined]
+        assert eventually(lambda: not left(site))
+
+
+def left(site: Site) -> list[str]:
+    """Return the ids of the records that the sink keeps."""
+    kinds = (CURSOR, DELIVERY)
+    found = [one.id for kind in kinds for one in site.metadata.find(Query(kind)).items]
+    return [one for one in found if one not in ("webhook", "outbox")]
+
+
 def test_a_changed_webhook_is_used_as_it_is_now(site: Site) -> None:
     """R-WHK-06: no event is lost or comes again."""
     flow_id = site.ingest.flow()
@@ -225,8 +255,6 @@ def test_after_a_restore_a_webhook_hears_what_the_outbox_holds(site: Site) -> No
         site.add(flow_id, 0, 2)
         assert eventually(lambda: len(receiver.accepted) == 2)
         site.deployment.assembly._runner.stop()
-
-        from tams_gateway_events.state import CURSOR, PREFIX
 
         site.metadata.apply([Delete(CURSOR, PREFIX + webhook_id)])
         [sink] = site.deployment.assembly.sinks.values()
