@@ -66,7 +66,8 @@ def border(what: str) -> Iterator[None]:
         raise StoreError(f"{what}: {NO_CREDENTIALS}") from error
     except (CredentialRetrievalError, RuntimeError) as error:
         # What refreshes credentials raises a plain RuntimeError where new ones are expired.
-        raise StoreError(f"{what}: no valid credentials: {error}; renew them") from error
+        told = " ".join(str(error).split())
+        raise StoreError(f"{what}: no valid credentials: {told}; renew them") from error
     except (ResponseParserError, KeyError, TypeError, AttributeError, ValueError) as error:
         # boto3 takes what a server answers for what it should answer.
         raise StoreError(f"{what}: answered nonsense: {error!r}; is this an S3 server?") from error
