@@ -143,9 +143,9 @@ class Engine:
         return any(more)
 
     def _refresh(self) -> None:
-        began = time.monotonic()
+        began = time.thread_time()
         # What is asked for from here on counts for the next time.
-        self._refresh_at = began + _REFRESH
+        self._refresh_at = time.monotonic() + _REFRESH
         fresh = self._roster.refresh()
         known = self._roster.followers
         for cursor, group in list(self._waiting.items()):
@@ -157,8 +157,8 @@ class Engine:
         for follower in fresh:
             self._roster.add(follower)
             self._place(follower)
-        ended = time.monotonic()
-        self._earliest = ended + (ended - began) * _SHARE
+        rest = (time.thread_time() - began) * _SHARE
+        self._earliest = time.monotonic() + min(rest, _REFRESH)
 
     def _place(self, follower: Follower) -> None:
         """Put a webhook where it belongs by its state."""
