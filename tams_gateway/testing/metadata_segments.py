@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, Span
+from tams_gateway.storage.capabilities import Joined, SupportsJoin
 from tams_gateway.storage.changes import AddSegments, Delete, DropSegments, ExpectTouched, Put
 from tams_gateway.storage.errors import OverlapError
 from tams_gateway.storage.metadata import MetadataStore
@@ -57,6 +58,9 @@ class SegmentsContract:
             assert ends == store.extent("f", 0, span), span
             touching = store.find(Query(TIMED, (Touches(span),))).items
             assert (["f"] if expected else []) == ids(touching), span
+            for reverse in (False, True):
+                query = SegmentQuery("f", 0, span, reverse=reverse)
+                _check_joined(store, query, store.segments(query))
             others = [one for one in expected if one.object_id == "other"]
             assert others == store.segments(SegmentQuery("f", 0, span, "other")).items, span
 
@@ -153,9 +157,9 @@ class SegmentsContract:
         store.apply([AddSegments("f", 0, row(25), 1)])
         span, seen, after = Span(15, 235), list[Segment](), None
         for size in (1, 2, 3, 20):
-            page = store.segments(
-                SegmentQuery("f", 0, span, reverse=reverse, after=after, limit=size)
-            )
+            query = SegmentQuery("f", 0, span, reverse=reverse, after=after, limit=size)
+            page = store.segments(query)
+            _check_joined(store, query, page)
             seen += page.items
             after = page.items[-1].end_ns
             assert (size != 20) == page.more
@@ -253,3 +257,15 @@ class SegmentsContract:
         with pytest.raises(OverlapError) as caught:
             store.apply([AddSegments("f", 0, row(60_001, prefix="again"), 1)])
         assert 60_000 == len(caught.value.overlaps)
+
+
+def _check_joined(store: MetadataStore, query: SegmentQuery, page: Page[Segment]) -> None:
+    """See that a store which joins pages itself joins this one as it returns it."""
+    if not isinstance(store, SupportsJoin):
+        return
+    expected = None
+    if page.items and all(one.init_object_id is None for one in page.items):
+        bodies = b"[" + b",".join([one.body for one in page.items]) + b"]"
+        ends = page.items[0], page.items[-1]
+        expected = Joined(bodies, len(page.items), *ends, page.more)
+    assert expected == store.joined(query), query

@@ -24,6 +24,7 @@ CAUGHT = {
     "ForeignError": "every method answers rightly or raises a store error",
     "VersionsAgain": "a version never comes again",
     "WholeFlow": "a query by time costs the same in a long flow",
+    "JoinsForwards": "a query by time returns what overlaps",
     "ForgetfulBackup": "a snapshot holds all that is there",
     "TornRead": "a reader never sees half an apply",
 }

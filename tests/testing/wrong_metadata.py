@@ -16,6 +16,7 @@ from tams_gateway_sqlite.metadata import SqliteMetadata
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event
 from tams_gateway.plugin import Context, Provider, hookimpl
+from tams_gateway.storage.capabilities import Joined
 from tams_gateway.storage.changes import (
     ABSENT,
     ANY,
@@ -300,6 +301,13 @@ class WholeFlow(InMemory):
     def segments(self, query: SegmentQuery) -> Page[Segment]:
         super().segments(SegmentQuery(query.flow_id, query.life, limit=EVERYTHING))
         return super().segments(query)
+
+
+class JoinsForwards(InFile):
+    """Joins a page in the order of time, whatever was asked for."""
+
+    def joined(self, query: SegmentQuery) -> Joined | None:
+        return super().joined(replace(query, reverse=False))
 
 
 class ForgetfulBackup(InMemory):
