@@ -92,7 +92,7 @@ def test_without_a_signature_credentials_and_a_scope_are_needed(pipeline: Pipeli
     expected = {
         ("PUT", None): 401,
         ("PUT", "reader"): 403,
-        ("PUT", "admin"): 403,
+        ("PUT", "admin"): 200,
         ("PUT", "writer"): 200,
         ("GET", None): 401,
         ("HEAD", None): 401,
