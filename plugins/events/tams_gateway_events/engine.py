@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
@@ -18,6 +18,7 @@ from tams_gateway_events.follower import Follower
 from tams_gateway_events.http import Answer
 from tams_gateway_events.matching import interested
 from tams_gateway_events.outbox import Outbox
+from tams_gateway_events.pool import Pool
 from tams_gateway_events.retries import Retries
 from tams_gateway_events.roster import Roster
 from tams_gateway_events.state import Place
@@ -85,7 +86,7 @@ class Engine:
         self._refresh_at = self._earliest = self._save_at = self._save_idle_at = 0.0
         self._woken = threading.Event()
         self._stopped = courier.stopped
-        self._pool = ThreadPoolExecutor(threads, "webhook")
+        self._pool = Pool("webhook")
         self._thread = threading.Thread(target=self._serve, name="webhooks", daemon=True)
         self._thread.start()
 
@@ -208,7 +209,7 @@ class Engine:
             self._busy += 1
             self._turns[follower.receiver] += 1
             self._failing += failing
-            self._pool.submit(self._turn, follower, failing)
+            self._pool.submit(partial(self._turn, follower, failing))
 
     def _turn(self, follower: Follower, failing: bool) -> None:
         outcome: Outcome | None = None
@@ -273,7 +274,7 @@ class Engine:
             self._abort()
             time.sleep(_REST)
             self._end_turns()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
         try:
             self._roster.save(self._roster.followers.values())
         except StoreError as error:

@@ -6,6 +6,7 @@
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -23,7 +24,7 @@ from tests.servers.process import Serve, serving
 from .conftest import Open, config
 from .receiver import Answer, Received, Receiver, numbers, restarted
 
-Start = Callable[[], tuple[Serve, Client]]
+Start = Callable[..., tuple[Serve, Client]]
 
 POSTS = int(os.environ.get("TAMS_WEBHOOK_POSTS", "300"))
 
@@ -91,13 +92,13 @@ def test_everything_arrives_in_order_whatever_the_receiver_does(open_site: Open)
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts two workers on the data of this test, as often as it asks."""
-    path = config(tmp_path, "sqlite", {})
+    path = config(tmp_path, "sqlite", {"timeout": 30})
     with ExitStack() as closing:
 
-        def begin() -> tuple[Serve, Client]:
+        def begin(*options: str) -> tuple[Serve, Client]:
             environment = {"TAMS_GATEWAY_CONFIG": str(path)}
             server = closing.enter_context(
-                serving(tmp_path, "--workers", "2", environment=environment)
+                serving(tmp_path, "--workers", "2", *options, environment=environment)
             )
             client = Client(Http(f"http://127.0.0.1:{server.port}"))
             closing.callback(client.close)
@@ -126,3 +127,17 @@ def test_a_kill_of_all_processes_loses_nothing(start: Start) -> None:
         assert eventually(lambda: 79 in numbers(receiver.accepted), 30)
         again = repeated(numbers(receiver.accepted), range(80))
     sys.stdout.write(f"80 events, {again} of them again\n")
+
+
+def test_a_receiver_that_hangs_does_not_hold_up_the_end(start: Start) -> None:
+    server, client = start("--server", "gunicorn")
+    with Receiver(lambda _: Answer(pause=60)) as receiver:
+        body = {"url": receiver.url, "events": ["flows/created"]}
+        assert client.post("/service/webhooks", json=body).status == 201
+        Ingest(client).flow()
+        assert eventually(lambda: receiver.met)
+        began = time.monotonic()
+
+        assert server.stop() == 0
+
+        assert time.monotonic() - began < 8
