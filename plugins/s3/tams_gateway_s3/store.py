@@ -105,9 +105,12 @@ class S3Objects:
         size = self.stat(place).size
         if first >= size or (last is not None and last < first):
             return _nothing()
-        wanted = f"bytes={first}-{'' if last is None else last}"
+        last = size - 1 if last is None else min(last, size - 1)
         with border(self.what):
-            answer = self._client.get_object(**self._at(place), Range=wanted)
+            answer = self._client.get_object(**self._at(place), Range=f"bytes={first}-{last}")
+            if int(answer["ContentLength"]) != last - first + 1:
+                answer["Body"].close()
+                raise ValueError(f"{answer['ContentLength']} bytes for {first} to {last}")
             return self._chunks(answer["Body"])
 
     def _chunks(self, body: Any) -> Generator[bytes, None, None]:
