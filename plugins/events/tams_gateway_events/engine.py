@@ -29,6 +29,9 @@ _POLL: Final = 0.2
 _REST: Final = 0.01
 """Seconds between looks, so that what comes close together is seen at once."""
 
+_YIELD: Final = 0.001
+"""Seconds between looks while there is more."""
+
 _REFRESH: Final = 1.0
 """Seconds until the webhooks are read anew at the latest."""
 
@@ -127,7 +130,8 @@ class Engine:
             if not more:
                 self._woken.wait(_POLL)
                 self._woken.clear()
-                self._stopped.wait(_REST)
+            # Requests of this process wait for the interpreter, too.
+            self._stopped.wait(_YIELD if more else _REST)
         self._finish()
 
     def _look(self) -> bool:
