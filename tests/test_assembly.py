@@ -176,7 +176,7 @@ def test_all_but_the_metadata_store_get_the_metadata_store(
 ) -> None:
     assert world.opened[0].context.metadata is None
     for opened in world.opened[1:]:
-        assert opened.context.metadata is assembly.gateway.metadata
+        assert opened.context.metadata is world.opened[0]
 
 
 def test_a_plugin_gets_its_options_and_those_of_the_backend_that_it_names(
