@@ -308,7 +308,7 @@ def same(client: Client, path: str, query: dict[str, Any], expected: list[str], 
     return sorted(id_ for page in pages for id_ in page) == sorted(expected)
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("wsgi-memory", 50), ("asgi-sqlite", 8)])
+@pytest.mark.parametrize(("kind", "examples"), [("wsgi-memory", 80), ("asgi-sqlite", 8)])
 def test_every_principal_reads_and_changes_what_the_model_says(
     kind: str, examples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
