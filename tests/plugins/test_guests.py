@@ -13,6 +13,7 @@ from tams_gateway.auth.provider import Credentials
 from tams_gateway.domain.errors import Unauthenticated
 from tams_gateway.events.event import Event
 from tams_gateway.settings import load
+from tests.testing.kit import run
 
 HERE = Path(__file__).parent
 GUESTS = ("guest_auth", "guest_sink", "guest_metadata", "guest_objects")
@@ -85,3 +86,17 @@ def test_a_guest_records_events_once_it_works(assembly: Assembly, tmp_path: Path
         },
         {"type": "flows/deleted", "at_ns": 8, "event": {"flow_id": "a"}, "fields": {}},
     ]
+
+
+def test_the_guests_keep_their_contracts(tmp_path: Path) -> None:
+    """By the command of the docs, as a third party would."""
+    keys = '{"alice": "a-key-that-nobody-guesses"}'
+    auth = ("--tams-auth", "guest-auth", "--tams-option", f"keys={keys}")
+    credentials = ("--tams-credentials", "X-Api-Key: a-key-that-nobody-guesses")
+    sink = ("--tams-events", "guest-sink", "--tams-option", "path={tmp}/events")
+    path = f"{HERE / 'guest_auth'}:{HERE / 'guest_sink'}"
+
+    found = run(tmp_path, *auth, *credentials, *sink, path=path)
+
+    assert found.status == 0, found.text
+    assert found.clauses("FAILED") == []

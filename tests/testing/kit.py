@@ -22,7 +22,7 @@ class Outcome:
         return [line.removeprefix(f"{mark} ") for line in lines if line.startswith(f"{mark} ")]
 
 
-def run(folder: Path, *arguments: str, path: Path = ROOT) -> Outcome:
+def run(folder: Path, *arguments: str, path: Path | str = ROOT) -> Outcome:
     """Run the suite in a folder; plugins are found in the environment and on `path`.
 
     The stores lie in memory where that can be had: no clause waits for a disk.
