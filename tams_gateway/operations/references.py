@@ -1,6 +1,6 @@
 """Which flows refer to an object, and what follows from that for who may use it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -91,12 +91,20 @@ def _flows(gateway: Gateway, media_object: MediaObject) -> Iterator[Record]:
             yield record
 
 
-def hidden(gateway: Gateway, access: Access, flow_id: str, media_object: MediaObject) -> bool:
-    """Whether an object is as an unknown one for who posts segments to a flow (R-AUTH-07).
+def hidden(
+    gateway: Gateway, access: Access, flow_id: str, objects: Iterable[MediaObject]
+) -> frozenset[str]:
+    """Return the ids of objects that are as unknown ones for who posts to a flow (R-AUTH-07).
 
     Objects of the flow itself are known to whoever may write it.
     """
-    return not access.everything and not any(
-        record.id == flow_id or access.may(Permission.READ, classes_of(record))
-        for record in _flows(gateway, media_object)
+    if access.everything:
+        return frozenset()
+    return frozenset(
+        one.id
+        for one in objects
+        if not any(
+            record.id == flow_id or access.may(Permission.READ, classes_of(record))
+            for record in _flows(gateway, one)
+        )
     )

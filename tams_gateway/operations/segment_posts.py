@@ -83,10 +83,8 @@ def _add(
 ) -> list[Outcome]:
     """Store what can be stored; a round is tried again without what meets stored segments."""
     objects = _objects(gateway, posts)
-    hidden = frozenset(
-        id_
-        for id_, one in objects.items()
-        if references.hidden(gateway, request.access, stored.flow.id, one.object)
+    hidden = references.hidden(
+        gateway, request.access, stored.flow.id, (one.object for one in objects.values())
     )
     known, absent = uploads.look(
         gateway, {id_: one.object for id_, one in objects.items() if id_ not in hidden}

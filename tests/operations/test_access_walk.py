@@ -228,6 +228,8 @@ def test_who_sees_something_is_told_nothing_of_the_rest(pair: Pair) -> None:
         for body in ([{"id": hidden}], [{"id": init}, {"id": hidden}], [{"id": hidden}] * 2):
             path = f"/flows/{mine}/flow_collection"
             assert pair.same("sport", "PUT", path, json=body).status == 400
+            put = flow(id=mine, source_id=source_id, tags=TAGS, flow_collection=body)
+            assert pair.same("sport", "PUT", f"/flows/{mine}", json=put).status == 400
     for object_id in shelf.objects:
         body = {"object_id": object_id, "timerange": "[5:0_6:0)"}
         assert pair.same("sport", "POST", f"/flows/{mine}/segments", json=body).status == 400
