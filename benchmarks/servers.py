@@ -17,7 +17,7 @@ from .bare import FOLDER
 from .load.site import Site, Twin
 
 SERVERS: Final = ("gunicorn", "granian", "uvicorn")
-STORES: Final[Mapping[str, Mapping[str, str]]] = {
+STORES: Final[dict[str, Mapping[str, str]]] = {
     "memory": {
         "TAMS_GATEWAY__METADATA__PLUGIN": "memory",
         "TAMS_GATEWAY__OBJECTS__MAIN__PLUGIN": "memory",
