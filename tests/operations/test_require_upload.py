@@ -92,6 +92,40 @@ class Elsewhere:
         return Stat(5)
 
 
+class Versions(Elsewhere):
+    """One that keeps every upload."""
+
+    def keeps_versions(self) -> bool:
+        return True
+
+    def stat(self, place: Place) -> Stat:
+        return Stat(super().stat(place).size, f"version of {place.key}")
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_of_a_backend_that_keeps_versions_the_one_that_is_there_is_recorded(required: bool) -> None:
+    """R-STO-13: of allocated objects alone; a registered one keeps what it has."""
+    gateway = gateway_in_memory(MemoryMetadata(), Clock(), Limits(require_upload=required))
+    msgspec.structs.force_setattr(gateway.backends[MAIN], "store", Versions(["a", "c"]))
+    given = {
+        name: MediaObject(
+            name,
+            "video/mp2t",
+            "f",
+            state="registered" if name == "c" else "allocated",
+            instances=(Instance(storage_id=MAIN, key=name),),
+        )
+        for name in "abc"
+    }
+
+    looked, absent = uploads.look(gateway, given)
+
+    assert looked["a"].instances[0].version == "version of a"
+    assert looked["a"].size == 5
+    assert (looked["b"], looked["c"]) == (given["b"], given["c"])
+    assert absent == ({"b"} if required else set())
+
+
 def test_a_backend_that_clients_write_to_themselves_is_asked() -> None:
     gateway = gateway_in_memory(MemoryMetadata(), Clock(), Limits(require_upload=True))
     msgspec.structs.force_setattr(gateway.backends[MAIN], "store", Elsewhere(["a", "c"]))

@@ -64,9 +64,10 @@ class Bucket(msgspec.Struct, frozen=True):
     def host(self) -> str:
         """The `Host` that clients send: without a port that goes without saying."""
         parts = urlsplit(self.base)
+        name = parts.netloc.lower()
         if parts.port is not None and parts.port == _PORTS.get(parts.scheme):
-            return parts.netloc.rpartition(":")[0]
-        return parts.netloc
+            return name.rpartition(":")[0]
+        return name
 
     def plain(self, place: Place) -> str:
         """Return the URL of a place without a signature."""

@@ -26,6 +26,8 @@ SERVERS = (
     ("http://127.0.0.1:8333", "path", None),
     ("https://s3.example.com:443", "virtual", "Fwo+/token=="),
     ("http://s3.example.com:80", "path", "Fwo+/token=="),
+    ("https://Gateway.example.com/s3/", "path", None),
+    ("http://[::1]:9000", "path", None),
     ("https://s3.eu-west-1.amazonaws.com", "virtual", None),
 )
 """Endpoints with a style of addressing and a session token: a client of botocore costs much."""
