@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,9 @@ from tams_gateway.testing.transports import (
     Wsgi,
 )
 
-_USUAL: Final = "wsgi-memory asgi-memory wsgi-sqlite asgi-sqlite nginx-sqlite"
+_NGINX: Final = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+_USUAL: Final = f"wsgi-memory asgi-memory wsgi-sqlite {'nginx' if _NGINX else 'asgi'}-sqlite"
+"""Each app type on each store; behind a real nginx it is the ASGI app that works on SQLite."""
 
 KINDS: Final = tuple(os.environ.get("TAMS_DEPLOYMENTS", _USUAL).split())
 """Ways to reach a gateway, and its stores; `guest` means those of `tests/plugins`."""
