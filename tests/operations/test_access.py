@@ -238,6 +238,58 @@ def test_storage_backends_with_classes_are_for_some(
         assert statuses == [404, 403]
 
 
+def test_bytes_are_for_those_who_may_use_their_object(principals: Principals) -> None:
+    """R-AUTH-07: also in a storage backend that is open to everybody, and before registration."""
+    root = principals.ingest("root")
+    second = root.storage_backends()[1]["id"]
+    flow_id = root.flow(tags={"auth_classes": ["news", "sport_ro"]})
+    [allocated] = root.allocate(flow_id, storage_id=second, presigned=False)
+    media = urlsplit(allocated["put_url"]["url"]).path
+    video = {"content-type": "video/mp2t"}
+    for name, status in (("clerk", 404), ("sport", 403), ("news", 200)):
+        assert principals[name].put(media, body=b"bytes", headers=video).status == status, name
+    for name, status in (("clerk", 404), ("sport", 200), ("news", 200)):
+        assert principals[name].get(media).status == status, name
+    root.register(flow_id, allocated["object_id"], "[0:0_1:0)")
+    for name, status in (("clerk", 404), ("sport", 403), ("news", 409)):
+        assert principals[name].put(media, body=b"bytes", headers=video).status == status, name
+    for name, status in (("clerk", 404), ("sport", 200), ("news", 200)):
+        assert principals[name].get(media).status == status, name
+
+
+def test_who_may_only_write_a_flow_does_not_read_its_segments(principals: Principals) -> None:
+    """R-AUTH-06: yet it may add some, and repeat what it added."""
+    root, clerk = principals.ingest("root"), principals.ingest("clerk")
+    flow_id = root.flow(tags={"auth_classes": ["desk"]})
+    for _ in range(2):
+        clerk.add(flow_id, "[0:0_1:0)", "added")
+    assert clerk.client.get(f"/flows/{flow_id}/segments").status == 403
+    assert clerk.client.get("/objects/added").status == 403
+    assert clerk.client.delete(f"/flows/{flow_id}/segments").status == 403
+
+
+def test_what_contradicts_a_hidden_sibling_is_refused_without_its_name(
+    principals: Principals,
+) -> None:
+    """R-AUTH-07, R-SRC-09."""
+    root, source_id = principals.ingest("root"), new_id()
+    sport = {"auth_classes": ["sport"]}
+    member = root.flow(tags=sport)
+    mine = root.flow(source_id=source_id, tags=sport)
+    items = [{"id": member, "role": "theirs"}]
+    sibling = root.flow(source_id=source_id, tags=NEWS, flow_collection=items)
+    body = [{"id": member, "role": "ours"}]
+    answers = {
+        name: principals[name].put(f"/flows/{mine}/flow_collection", json=body)
+        for name in ("root", "sport")
+    }
+    assert {one.status for one in answers.values()} == {400}
+    assert sibling in answers["root"].json["summary"]
+    told = answers["sport"].json["summary"]
+    assert "contradicts" in told
+    assert not any(hidden in told for hidden in (sibling, "theirs"))
+
+
 def test_the_default_classes_are_those_of_what_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
