@@ -56,7 +56,8 @@ def seaweed(folder: Path) -> Iterator[str]:
     command = [
         *(program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports),
         *("-s3", f"-s3.config={folder / 's3.json'}", "-s3.autoCreateBucket=false"),
-        # These two listen at ports of their own that a second server would not get.
+        *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),
+        # These two would listen at ports of their own, which a second server does not get.
         *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
         *("-master.volumeSizeLimitMB=64", "-volume.max=1000"),
     ]

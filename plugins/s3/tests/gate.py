@@ -38,12 +38,15 @@ class Gate(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     fault: str | None = None
+    hold_after: int | None = None
+    """From so many bytes on, each connection to the server stands still."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(("127.0.0.1", 0), _Visitor)
         parts = urlsplit(upstream)
         self.upstream = (str(parts.hostname), int(parts.port or 80))
         self.ended = threading.Event()
+        self.holding = threading.Event()
         self.passing: set[socket.socket] = set()
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -85,9 +88,22 @@ class _Visitor(socketserver.BaseRequestHandler):
             back = threading.Thread(target=_pump, args=(upstream, self.request), daemon=True)
             back.start()
             self.server.passing.add(self.request)
-            _pump(self.request, upstream)
+            self._pump_in(upstream)
             back.join()
             self.server.passing.discard(self.request)
+
+    def _pump_in(self, upstream: socket.socket) -> None:
+        passed = 0
+        with suppress(OSError):
+            while data := self.request.recv(65536):
+                passed += len(data)
+                if self.server.hold_after is not None and passed > self.server.hold_after:
+                    self.server.holding.set()
+                    self.server.ended.wait(60)
+                    return
+                upstream.sendall(data)
+        with suppress(OSError):
+            upstream.shutdown(socket.SHUT_WR)
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
