@@ -138,7 +138,7 @@ def _versions(store: "S3Objects") -> Health:
     return Health(
         True,
         f"versions: none; a client may overwrite its object while its PUT URL holds, {lifetime} s",
-        "turn the versioning of the bucket on, or make put_lifetime shorter",
+        "turn the versioning of the bucket on, or lower limits.min_presigned_url_timeout",
     )
 
 
@@ -147,6 +147,6 @@ def _credentials(store: "S3Objects") -> Health:
         return Health(
             False,
             "credentials: they expire before the URLs that are signed with them",
-            "let their sessions hold longer, or make put_lifetime and get_lifetime shorter",
+            "let their sessions hold longer, or lower limits.min_presigned_url_timeout",
         )
     return Health(True, "credentials: hold as long as the URLs")
