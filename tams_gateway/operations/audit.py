@@ -15,6 +15,7 @@ from tams_gateway.domain.errors import Refusal
 from tams_gateway.domain.identifiers import new_uuid
 from tams_gateway.operations.kinds import AUDIT
 from tams_gateway.operations.messages import Request, Response
+from tams_gateway.storage.capabilities import SupportsJoin
 from tams_gateway.storage.changes import ABSENT, AddSegments, Change, Delete, DropSegments, Put
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import MetadataStore
@@ -110,7 +111,10 @@ class Audit:
 
 
 class AuditedStore:
-    """A metadata store that adds the entry of the request at work to what it writes first."""
+    """A metadata store that adds the entry of the request at work to what it writes first.
+
+    It can do what requests ask of the store beyond its contract.
+    """
 
     def __init__(self, metadata: MetadataStore, now_ns: Callable[[], int]) -> None:
         self._metadata = metadata
@@ -123,6 +127,8 @@ class AuditedStore:
         self.tip = metadata.tip
         self.check = metadata.check
         self.close = metadata.close
+        if isinstance(metadata, SupportsJoin):
+            self.joined = metadata.joined
 
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return the records, and remember what they were before the request changes them."""

@@ -8,6 +8,7 @@ from tams_gateway.auth.journal import AuthEntry
 from tams_gateway.jobs import journals
 from tams_gateway.jobs.lease import Lease
 from tams_gateway.operations import auth_log
+from tams_gateway.storage.capabilities import SupportsJoin
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
@@ -69,6 +70,16 @@ def test_entries_are_found_by_what_they_are_about(client: Client, ingest: Ingest
     (same,) = trail(client, request_id=entry["request_id"])
     assert same == entry
     assert entry["resource"] != f"/flows/{first}"
+
+
+@audited
+@pytest.mark.deployments("wsgi-memory", "wsgi-sqlite")
+def test_listings_are_as_fast_as_without(deployment: Deployment) -> None:
+    """What the store can do beyond its contract, requests find in what stands before it, too."""
+    audit = deployment.gateway.audit
+    assert audit is not None
+    plain = isinstance(audit.store._metadata, SupportsJoin)
+    assert isinstance(deployment.gateway.metadata, SupportsJoin) is plain
 
 
 def test_without_providers_there_is_no_trail(client: Client, ingest: Ingest) -> None:
