@@ -416,7 +416,7 @@ REASONS: Final[Mapping[str, str]] = {
     "R-RET": _LOOK,
     "R-FLW-16": "optional: the status is the clients' word, and stays as they left it",
     "R-SEG-09": "a rule for clients, who ask again once a URL has ended",
-    "R-URL-11": "plain URLs of our own media take the credentials of the API; those of buckets take theirs",
+    "R-URL-11": "plain URLs of our media take the API's credentials, those of buckets their own",
     "R-INS-08": "no switch yet: who may write may add an instance",
 }
 """Why a rule, or all that remain of a subject, have no test here."""
