@@ -94,7 +94,7 @@ DELETION_REQUEST = Kind(
 id that is gone still has segments. `expiry` is when the record goes. Nanoseconds since 1970.
 `auth_classes` are those that the flow had."""
 
-AUTH_LOG = Kind("auth_log", {"at": INT, "action": TEXT, "who": TEXT, "request_id": TEXT})
+AUTH_LOG = Kind("auth_logs", {"at": INT, "action": TEXT, "who": TEXT, "request_id": TEXT})
 """Logins, failures and changes of credentials; `at` in nanoseconds since 1970."""
 
 AUDIT = Kind("audit", {"at": INT, "who": TEXT, "resource": TEXT, "request_id": TEXT})
