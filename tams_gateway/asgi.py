@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from tams_gateway import log
 from tams_gateway.assembly import assemble
-from tams_gateway.http import health
 from tams_gateway.http.asgi_adapter import AsgiApp
 from tams_gateway.http.pipeline import Pipeline
-from tams_gateway.http.routes import with_plugins
 from tams_gateway.http.table import complete
 from tams_gateway.settings import Settings, load
 
@@ -30,7 +28,7 @@ def create(settings: Settings | None = None) -> AsgiApp:
     assembly = assemble(settings or load(None, os.environ))
     return AsgiApp(
         Pipeline(assembly.gateway, assembly.chain, assembly.settings.service),
-        complete((*with_plugins(assembly.opened.values()), *health.routes())),
+        complete(assembly.routes),
         threads=assembly.settings.serve.threads,
         blocks=assembly.blocks,
         start=assembly.start,

@@ -19,6 +19,8 @@ from tams_gateway.domain.health import Health
 from tams_gateway.events.event import Event
 from tams_gateway.events.rendering import Render, Shape
 from tams_gateway.events.sink import DeliversWebhooks, EventSink
+from tams_gateway.http import health
+from tams_gateway.http.routes import ROUTES, Route, with_plugins
 from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import auth_log, keys, known_backends, payloads
 from tams_gateway.operations.audit import Audit
@@ -74,6 +76,7 @@ class Assembly:
             for name, one in zip(_names(selection.events), selection.events, strict=True)
         }
         self.opened: Mapping[str, Opened] = opener.opened
+        self.routes = _routes(settings, self.opened)
         audit = _audit(metadata, settings)
         self.gateway = Gateway(
             metadata=metadata if audit is None else audit.store,
@@ -194,6 +197,14 @@ def _note(metadata: MetadataStore | None, entry: AuthEntry) -> None:
     if metadata is None:
         raise RuntimeError("a metadata store notes nothing: the log is kept in it")
     auth_log.note(metadata, time.time_ns, entry)
+
+
+def _routes(settings: Settings, opened: Mapping[str, object]) -> Sequence[Route]:
+    """Return all routes that the process serves. Raises `ConfigError` where two are on one path."""
+    try:
+        return with_plugins((*ROUTES, *health.routes()), opened)
+    except ValueError as error:
+        raise ConfigError(f"{settings.source}: {error}") from error
 
 
 def _audit(metadata: MetadataStore, settings: Settings) -> Audit | None:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 from tams_gateway import log
 from tams_gateway.assembly import assemble
-from tams_gateway.http import health
 from tams_gateway.http.pipeline import Pipeline
-from tams_gateway.http.routes import with_plugins
 from tams_gateway.http.table import complete
 from tams_gateway.http.wsgi_adapter import WsgiApp
 from tams_gateway.settings import Settings, load
@@ -28,7 +26,7 @@ def create(settings: Settings | None = None) -> WsgiApp:
     """
     assembly = assemble(settings or load(None, os.environ))
     pipeline = Pipeline(assembly.gateway, assembly.chain, assembly.settings.service)
-    table = complete((*with_plugins(assembly.opened.values()), *health.routes()))
+    table = complete(assembly.routes)
     if assembly.gateway.feed is not None:
         # Each holds a thread, and requests need some, too.
         assembly.gateway.feed.bound(max(1, assembly.settings.serve.threads // 4))

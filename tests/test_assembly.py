@@ -1,6 +1,7 @@
 """The assembly opens what the config selects, in order, and closes it in reverse."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tams_gateway.auth.provider import Credentials
 from tams_gateway.config_file import ConfigError
 from tams_gateway.domain.health import Health
 from tams_gateway.operations import keys
-from tams_gateway.plugin import Context, Provider
+from tams_gateway.plugin import Context, PluginRoute, Provider, Request, Response
 from tams_gateway.plugin.loader import Plugin, PluginError
 from tams_gateway.plugin.provider import Blocks
 from tams_gateway.selection import select
@@ -64,6 +65,8 @@ class Opened(MemoryMetadata):
         self._world = world
         world.told.append(f"open {context.name}")
         world.opened.append(self)
+        if context.name in world.routes:
+            self.routes = lambda: world.routes[context.name]
         if context.name == world.fails:
             raise world.error
 
@@ -90,6 +93,7 @@ class World:
     error: Exception = field(default_factory=lambda: StoreError("no room:\n buy disks"))
     shared: bool = True
     blocks: Blocks = False
+    routes: dict[str, list[PluginRoute]] = field(default_factory=dict)
 
     def plugin(self, name: str) -> Plugin:
         if name != "one":
@@ -262,3 +266,34 @@ def test_a_named_key_is_made_once_and_found_again(assembly: Assembly, world: Wor
 def test_the_metadata_store_itself_gets_no_keys(assembly: Assembly, world: World) -> None:
     with pytest.raises(RuntimeError):
         world.opened[0].context.keys("media")
+
+
+def route(template: str) -> PluginRoute:
+    return PluginRoute("GET", template, lambda _request: Response(body=b'"here"'))
+
+
+def test_a_plugin_brings_routes_beside_those_of_the_api(world: World, settings: Load) -> None:
+    world.routes = {"main": [route("/own/{name}")]}
+    with closing(assemble(settings(CONFIG))) as assembly:
+        [found] = [one for one in assembly.routes if one.template == "/own/{name}"]
+    assert found.operation(assembly.gateway, Request(method="GET")).body == b'"here"'
+
+
+@pytest.mark.parametrize(
+    ("template", "owner"),
+    [
+        ("/flows/{any}", "the gateway"),
+        ("/events", "the gateway"),
+        ("/ready", "the gateway"),
+        ("/own/{id}", "objects.main"),
+    ],
+)
+def test_no_plugin_takes_a_path_that_is_taken(
+    world: World, settings: Load, template: str, owner: str
+) -> None:
+    """Else the last one would answer, and nobody would be told."""
+    world.routes = {"main": [route("/own/{name}")], "archive": [route(template)]}
+    with pytest.raises(ConfigError) as caught:
+        assemble(settings(CONFIG))
+    assert f"objects.archive: the path {template} is that of {owner} already" in str(caught.value)
+    assert world.told.count("close archive") == 1

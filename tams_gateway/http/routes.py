@@ -1,7 +1,7 @@
 """The one table of routes: method and template, the operation, the scopes that it needs."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -148,19 +148,19 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def with_plugins(opened: Iterable[object]) -> list[Route]:
-    """Return all routes of the API, and those of what plugins opened.
+def with_plugins(own: Sequence[Route], opened: Mapping[str, object]) -> list[Route]:
+    """Return our own routes, and those of what plugins opened, by the key of its section.
 
-    Raises ValueError for a plugin's route on a path of the API.
+    Raises ValueError, naming the section, for a route on a path of ours or of another section.
     """
-    paths = {_shape(route.template) for route in ROUTES}
-    found = list(ROUTES)
-    for one in opened:
-        if isinstance(one, SupportsRoutes):
-            for route in one.routes():
-                if _shape(route.template) in paths:
-                    raise ValueError(f"a plugin would replace {route.template}")
-                found.append(_plugin_route(route))
+    owners = {_shape(route.template): "the gateway" for route in own}
+    found = list(own)
+    for key, one in opened.items():
+        for route in one.routes() if isinstance(one, SupportsRoutes) else ():
+            owner = owners.setdefault(_shape(route.template), key)
+            if owner != key:
+                raise ValueError(f"{key}: the path {route.template} is that of {owner} already")
+            found.append(_plugin_route(route))
     return found
 
 
