@@ -6,7 +6,7 @@ from typing import cast
 
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.storage.metadata import Events
-from tams_gateway_sqlite.packed import pack_fields, unpack_fields
+from tams_gateway.storage.packing import pack_fields, unpack_fields
 
 
 def page(connection: sqlite3.Connection, last: int, limit: int) -> Events:

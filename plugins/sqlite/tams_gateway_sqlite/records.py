@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from tams_gateway.storage.changes import ABSENT, ANY, Delete, Expect, ExpectTouched, Put
 from tams_gateway.storage.errors import ConflictError
+from tams_gateway.storage.packing import pack_fields
 from tams_gateway.storage.records import Kind, Record, Value
 from tams_gateway_sqlite import packed
 from tams_gateway_sqlite.find import each
@@ -41,7 +42,7 @@ def put(connection: sqlite3.Connection, table: Table, change: Put, version: int)
         old = _expect(connection, table, change.kind, change.id, change.expect)
     before: Mapping[str, Value] = {} if old is None else dict(old.fields)
     columns: dict[str, object] = {
-        "packed": packed.pack_record(change.id, version, change.body, packed.pack_fields(new))
+        "packed": packed.pack_record(change.id, version, change.body, pack_fields(new))
     }
     for field, column in table.columns.items():
         if before.get(field) != new.get(field):
