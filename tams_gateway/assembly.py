@@ -135,15 +135,19 @@ def assemble(settings: Settings) -> Assembly:
 
 
 @contextmanager
-def bench(settings: Settings, plugin: str) -> Iterator[Bench]:
-    """Open the metadata store alone, for a command of that plugin. Raises `ConfigError`."""
+def bench(settings: Settings, plugin: str, store: bool = True) -> Iterator[Bench]:
+    """Open the metadata store alone, for a command of that plugin. Raises `ConfigError`.
+
+    Without `store` not even that: the command gets its options.
+    """
     selection = select(settings)
-    if not selection.metadata.provider.shared:
+    if store and not selection.metadata.provider.shared:
         name = selection.metadata.plugin
         raise ConfigError(f"metadata: plugin {name!r} keeps its data in one process")
     with ExitStack() as closing:
         opener = _Opener(settings, closing)
-        opener.metadata = opener.open(selection.metadata, selection.metadata.plugin)
+        if store:
+            opener.metadata = opener.open(selection.metadata, selection.metadata.plugin)
         options = [one.options for one in selection if one.plugin == plugin]
         yield Bench(opener.context(plugin, plugin), options)
 

@@ -57,7 +57,7 @@ def main(context: click.Context) -> None:
     context.obj = _open_bench
 
 
-def _open_bench(path: Path | None, plugin: str) -> AbstractContextManager[Bench]:
+def _open_bench(path: Path | None, plugin: str, store: bool) -> AbstractContextManager[Bench]:
     from tams_gateway.cli.stores import bench
 
-    return bench(path, plugin)
+    return bench(path, plugin, store)

@@ -41,9 +41,9 @@ def opened(path: Path | None) -> Iterator[Gateway]:
 
 
 @contextmanager
-def bench(path: Path | None, plugin: str) -> Iterator[Bench]:
+def bench(path: Path | None, plugin: str, store: bool = True) -> Iterator[Bench]:
     """Open the metadata store for a command of a plugin; what it raises ends the command."""
-    with assembly.bench(load(path, os.environ), plugin) as made, failures():
+    with assembly.bench(load(path, os.environ), plugin, store) as made, failures():
         yield made
 
 

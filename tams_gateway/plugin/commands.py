@@ -21,7 +21,7 @@ config_option = click.option(
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """A metadata store opened for a command, beside a gateway that may run on it."""
+    """What a command of a plugin works on, beside a gateway that may run meanwhile."""
 
     context: Context
     """As the plugin gets it; `name` is that of the plugin."""
@@ -29,16 +29,18 @@ class Bench(msgspec.Struct, frozen=True):
     """The options of each section that selects the plugin, in the order of the config."""
 
 
-OpenBench: TypeAlias = Callable[[Path | None, str], AbstractContextManager[Bench]]
-"""Opens it by the path of the config and the name of the plugin; raises `ConfigError`."""
+OpenBench: TypeAlias = Callable[[Path | None, str, bool], AbstractContextManager[Bench]]
+"""Opens it by the path of the config and the name of the plugin, with the metadata store or
+without; raises `ConfigError`."""
 
 
-def bench(path: Path | None, plugin: str) -> AbstractContextManager[Bench]:
+def bench(path: Path | None, plugin: str, *, store: bool = True) -> AbstractContextManager[Bench]:
     """Open the metadata store of a config for a command of a plugin. Raises `ConfigError`.
 
+    With `store=False` nothing is opened, for a command that prepares the metadata store itself.
     For use inside a command of `tams-gateway`, which has it in its click context. A `StoreError`
     inside the block ends the command with one line.
     """
     root = click.get_current_context().find_root()
     open_bench: OpenBench = root.obj
-    return open_bench(path, plugin)
+    return open_bench(path, plugin, store)
