@@ -155,6 +155,11 @@ class Layout(msgspec.Struct, frozen=True):
     kind: Kind | None = None
 
     @property
+    def name(self) -> str:
+        """The name of the kind, of the table for what are no records."""
+        return self.table.name if self.kind is None else self.kind.name
+
+    @property
     def timed(self) -> bool:
         """Whether records stand in `flows`, beside the bounds of their lives."""
         return self.table is FLOWS
@@ -223,6 +228,9 @@ class Layouts:
         }
         return Layout(table, kind.name if shared else None, columns, kind)
 
+
+LAYOUTS: Final = Layouts()
+"""The layouts without any further table."""
 
 _OTHERS: Final = (
     RECORDS,
