@@ -141,7 +141,7 @@ def bench(settings: Settings, plugin: str, store: bool = True) -> Iterator[Bench
     Without `store` not even that: the command gets its options.
     """
     selection = select(settings)
-    if store and not selection.metadata.provider.shared:
+    if store and not selection.metadata.shared:
         name = selection.metadata.plugin
         raise ConfigError(f"metadata: plugin {name!r} keeps its data in one process")
     with ExitStack() as closing:

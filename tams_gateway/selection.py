@@ -27,6 +27,11 @@ class Selected(msgspec.Struct, Generic[T], frozen=True):
     provider: Provider[T]
     options: msgspec.Struct
 
+    @property
+    def shared(self) -> bool:
+        """Whether several processes may open it at once."""
+        return self.provider.is_shared(self.options)
+
 
 class Selection(msgspec.Struct, frozen=True):
     """All plugins of a config, each in its place."""
@@ -52,7 +57,7 @@ class Selection(msgspec.Struct, frozen=True):
     def check_workers(self, workers: int) -> None:
         """Refuse more worker processes than the plugins allow. Raises `ConfigError`."""
         for selected in self:
-            if workers > 1 and not selected.provider.shared:
+            if workers > 1 and not selected.shared:
                 raise ConfigError(
                     f"{selected.key}: plugin {selected.plugin!r} keeps its data in one process; "
                     f"expected 1 worker, got {workers}"

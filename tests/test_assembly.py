@@ -91,7 +91,7 @@ class World:
     opened: list[Opened] = field(default_factory=list)
     fails: str = ""
     error: Exception = field(default_factory=lambda: StoreError("no room:\n buy disks"))
-    shared: bool = True
+    shared: bool | Callable[[msgspec.Struct], bool] = True
     blocks: Blocks = False
     routes: dict[str, list[PluginRoute]] = field(default_factory=dict)
 
@@ -253,6 +253,15 @@ def test_several_workers_are_refused_on_data_of_one_process(world: World, settin
     assert str(caught.value) == (
         "metadata: plugin 'one' keeps its data in one process; expected 1 worker, got 2"
     )
+
+
+def test_options_may_decide_whether_data_live_in_one_process(world: World, settings: Load) -> None:
+    ours = select(settings(CONFIG)).metadata.options
+    world.shared = lambda options: options is not None and options != ours
+    with pytest.raises(ConfigError, match="metadata: plugin 'one' keeps its data in one process"):
+        select(settings(CONFIG)).check_workers(2)
+    world.shared = lambda options: options == ours
+    assert select(settings(CONFIG)).metadata.shared
 
 
 def test_a_named_key_is_made_once_and_found_again(assembly: Assembly, world: World) -> None:

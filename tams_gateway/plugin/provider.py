@@ -74,13 +74,13 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
 
     `settings` is a frozen `msgspec.Struct` with `forbid_unknown_fields=True`, into which the
     config section is converted. `open` imports what is heavy. `shared=False` says that its data
-    live in one process, so that several workers are refused. `blocks` tells ASGI when a request
-    needs a thread: `False`, never; `"writes"`, not where it only reads a record, a page of
-    segments, or makes URLs, all of which then takes far less than a millisecond and never waits
-    for a writer; True, always, as for all that calls another machine. `summary` is one line for
-    `tams-gateway plugins`. `api` is the version of the contracts that the plugin was made for,
-    written as a number: whoever took it from the gateway would be made for every version. A plugin
-    of another version is refused.
+    live in one process, so that several workers are refused; a function tells it from the settings.
+    `blocks` tells ASGI when a request needs a thread: `False`, never; `"writes"`, not where it only
+    reads a record, a page of segments, or makes URLs, all of which then takes far less than a
+    millisecond and never waits for a writer; True, always, as for all that calls another machine.
+    `summary` is one line for `tams-gateway plugins`. `api` is the version of the contracts that the
+    plugin was made for, written as a number: whoever took it from the gateway would be made for
+    every version. A plugin of another version is refused.
     """
 
     name: str
@@ -89,5 +89,10 @@ class Provider(msgspec.Struct, Generic[T], frozen=True):
     """Called as `open(settings, context)`."""
     summary: str
     api: int
-    shared: bool = True
+    shared: bool | Callable[..., bool] = True
+    """Where the settings decide, called as `shared(settings)`."""
     blocks: Blocks = True
+
+    def is_shared(self, settings: msgspec.Struct) -> bool:
+        """Whether several processes may use at once what is opened with these settings."""
+        return self.shared if isinstance(self.shared, bool) else self.shared(settings)

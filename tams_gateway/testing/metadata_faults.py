@@ -69,7 +69,7 @@ class FaultsContract:
         """Clients get 503 and retry; a foreign error is a 500, and a wrong answer is believed."""
         seen = apart(_under, fault, opener)
         seen.assert_right(fault)
-        if opener.provider().shared:
+        if opener.is_shared():
             store = opener()
             there = {number: written(store, number) for number in range(4)}
             store.close()
@@ -92,7 +92,7 @@ class FaultsContract:
 
         def once() -> tuple[int, int]:
             store = opener()
-            for read in READS.values() if opener.provider().shared else ():
+            for read in READS.values() if opener.is_shared() else ():
                 read(store)
             store.close()
             return len(descriptors()), threading.active_count()

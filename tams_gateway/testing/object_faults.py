@@ -69,7 +69,7 @@ class FaultsContract:
         """Clients get 503 and retry; a foreign error is a 500, and a wrong answer is believed."""
         seen = apart(_under, fault, opener)
         seen.assert_right(fault)
-        if opener.provider().shared:
+        if opener.is_shared():
             with closing(opener()) as store:
                 for number in range(4):
                     whole = LONGER + b"%d" % number

@@ -85,8 +85,12 @@ class Opener(msgspec.Struct, Generic[T], frozen=True):
         texts = {key: Override(text, f"--tams-option {key}") for key, text in self.options.items()}
         return convert(texts, self.provider().settings, "the command line", self.plugin)
 
+    def is_shared(self) -> bool:
+        """Whether several processes may open it at once. Raises as `provider` and `settings`."""
+        return self.provider().is_shared(self.settings())
+
     def shared(self) -> "Opener[T]":
         """Return this, or skip the clause if only one process may open the store."""
-        if not self.provider().shared:
+        if not self.is_shared():
             pytest.skip("its provider says shared=False: its data live in one process")
         return self
