@@ -31,6 +31,7 @@ OWN: Final[Mapping[str, str]] = {
     "memory": "memory",
     "s3": "s3",
     "sqlite": "sqlite",
+    "vast": "vast",
 }
 """The plugins of this repository and the folder of each, to say what to install."""
 

@@ -1,0 +1,124 @@
+"""The border to the SDK: whatever it raises becomes a `StoreError` that says what to do."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import requests
+import urllib3
+from vastdb import errors  # type: ignore[import-untyped]
+from vastdb._internal import QueryDataInternalError  # type: ignore[import-untyped]
+
+from tams_gateway.storage.errors import FullError, StoreError
+
+
+class Rival(StoreError):
+    """Another transaction was faster: this one is to be rolled back and begun anew."""
+
+
+class Away(StoreError):
+    """No answer, or none that tells: nobody knows whether the request was executed.
+
+    Its transaction is to be rolled back by its id, through any endpoint.
+    """
+
+
+class Busy(Away):
+    """The cluster is at its limit; the request was not executed."""
+
+
+class Refused(StoreError):
+    """The cluster calls the request wrong; of a transaction that has ended every request is."""
+
+
+class Absent(Refused):
+    """The cluster knows nothing of that name."""
+
+
+class UnlistedStatus(requests.RequestException):
+    """A status that the SDK does not know, as the proxies before a cluster answer them."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(f"{response.status_code} {response.reason}", response=response)
+        self.status = response.status_code
+
+
+_TOO_MANY: Final = 429
+_FULL: Final = 413
+
+_NONSENSE: Final = (
+    pa.ArrowException,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    struct.error,
+)
+"""What the SDK raises where it reads an answer that is none of VAST Database."""
+
+
+@contextmanager
+def border(where: str, what: str) -> Iterator[None]:
+    """Raise one of the errors of this module, `FullError` or `StoreError` for what the SDK raises.
+
+    `where` names the endpoint, `what` the request. The cause is the SDK's error.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except errors.HttpError as error:
+        raise _answered(f"{where}: {what}", error) from error
+    except (errors.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise Away(f"{where}: {what}: {_root(error)}; is the cluster up?") from error
+    except UnlistedStatus as error:
+        raise _unlisted(f"{where}: {what}: answered {error}", error.status) from error
+    except (requests.RequestException, OSError) as error:
+        raise Away(f"{where}: {what}: {_root(error)}; is the cluster up?") from error
+    except QueryDataInternalError as error:
+        raise Away(f"{where}: {what}: {error}; see the log of the cluster") from error
+    except (errors.InvalidArgument, errors.NotSupported, errors.Missing) as error:
+        raise StoreError(f"{where}: {what}: {error}; report it with this line") from error
+    except _NONSENSE as error:
+        told = f"{where}: {what}: answered nonsense: {error!r}"
+        raise Away(f"{told}; is this an endpoint of VAST Database?") from error
+
+
+def _answered(what: str, error: errors.HttpError) -> StoreError:
+    """Return what an answer of the cluster means, by its status."""
+    told = f"{what}: {error.status} {error.code or ''} {error.message or ''}".rstrip()
+    match error:
+        case errors.Conflict():
+            return Rival(f"{told}; it is tried again")
+        case errors.Slowdown():
+            return Busy(f"{told}; the cluster is at its limit: ask it for less, or give it more")
+        case errors.InsufficientCapacity():
+            return FullError(f"{told}; make room in the cluster, or raise its quota")
+        case errors.Forbidden():
+            return StoreError(f"{told}; check access_key, secret_key and the user's policies")
+        case errors.NotFound():
+            return Absent(f"{told}; check bucket and schema, or: tams-gateway vast init")
+        case errors.BadRequest():
+            return Refused(f"{told}; report it with this line")
+        case errors.MethodNotAllowed() | errors.NotImplemented():
+            return StoreError(f"{told}; is this VAST Database, of version 5.3 or above?")
+    return Away(f"{told}; see the log of the cluster")
+
+
+def _unlisted(told: str, status: int) -> StoreError:
+    if status == _TOO_MANY:
+        return Busy(f"{told}; something before the cluster bounds the rate of requests")
+    if status == _FULL:
+        return Refused(f"{told}; something before the cluster bounds the size of requests")
+    return Away(f"{told}; what stands before the cluster does not reach it")
+
+
+def _root(error: BaseException) -> str:
+    """Return what a chain of errors began with, which says it in the fewest words."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
