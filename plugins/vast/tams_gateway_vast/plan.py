@@ -1,0 +1,54 @@
+"""Rows that a transaction is to write, collected so that each table gets few requests."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tams_gateway_vast import parts
+from tams_gateway_vast.columns import Table
+from tams_gateway_vast.layout import PARTS
+from tams_gateway_vast.parts import Parts
+from tams_gateway_vast.rows import Row, arrow, with_ids
+
+if TYPE_CHECKING:
+    from tams_gateway_vast.cluster import Transaction
+
+
+class Plan:
+    """Inserts, updates and deletions by table; rows of one table and the same columns go at once.
+
+    `parts` collects the parts of long bodies.
+    """
+
+    def __init__(self) -> None:
+        self.parts = Parts()
+        self._inserts: dict[str, tuple[Table, list[Row]]] = {}
+        self._updates: dict[tuple[str, tuple[str, ...]], tuple[Table, list[tuple[int, Row]]]] = {}
+        self._deletes: dict[str, tuple[Table, list[int]]] = {}
+        self._gone: list[int | None] = []
+
+    def insert(self, table: Table, row: Row) -> None:
+        """Add a row."""
+        self._inserts.setdefault(table.name, (table, []))[1].append(row)
+
+    def update(self, table: Table, row_id: int, row: Row) -> None:
+        """Change the columns that `row` has of a row."""
+        self._updates.setdefault((table.name, tuple(row)), (table, []))[1].append((row_id, row))
+
+    def delete(self, table: Table, row_ids: Iterable[int], gone: Iterable[int | None] = ()) -> None:
+        """Remove rows, and the parts with these ids; None stands for none."""
+        self._deletes.setdefault(table.name, (table, []))[1].extend(row_ids)
+        self._gone.extend(gone)
+
+    def send(self, transaction: "Transaction") -> None:
+        """Make all of it in a transaction."""
+        parts.delete(transaction, self._gone)
+        for table, row_ids in self._deletes.values():
+            if row_ids:
+                transaction.delete(table, row_ids)
+        for table, changed in self._updates.values():
+            transaction.update(table, with_ids(table, changed))
+        for table, added in self._inserts.values():
+            transaction.insert(table, arrow(table, added))
+        long = self.parts.rows()
+        if long is not None:
+            transaction.insert(PARTS, long)
