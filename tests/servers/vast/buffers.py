@@ -29,6 +29,7 @@ class Details(msgspec.Struct, frozen=True):
     properties: str = ""
     handle: int = 0
     rows: int = 0
+    size: int = 0
     sorted: bool = False
 
 
@@ -155,6 +156,7 @@ def _details(builder: flatbuffers.Builder, one: Details) -> int:
     ObjectDetails.AddProperties(builder, properties)
     ObjectDetails.AddHandle(builder, handle)
     ObjectDetails.AddNumRows(builder, one.rows)
+    ObjectDetails.AddSizeInBytes(builder, one.size)
     ObjectDetails.AddSortingKeyEnabled(builder, one.sorted)
     ObjectDetails.AddSortingScore(builder, _score(one.sorted))
     return int(ObjectDetails.End(builder))

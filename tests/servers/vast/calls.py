@@ -1,15 +1,19 @@
 """What each call does, by its method and command: transactions and buckets, and the way to all."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
+from tests.servers.vast import changes
 from tests.servers.vast.catalogue import Path
 from tests.servers.vast.errors import Refused, missing
 from tests.servers.vast.switches import Switches
 from tests.servers.vast.transactions import Transaction, Transactions
+
+T = TypeVar("T")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -79,6 +83,11 @@ class State:
         """Of the endpoints that run; without ports."""
         self._handle = 0
 
+    @property
+    def last_wins(self) -> bool:
+        """Whether of two that make one name the last one stays."""
+        return self.switches().names == "none"
+
     def handle(self) -> int:
         """Return a new number for a table or projection."""
         self._handle += 1
@@ -124,6 +133,38 @@ def find(request: Request) -> Call:
         text = f"{request.method} ?{request.command} is not part of this test server"
         raise Refused(501, "NotImplemented", text)
     return found
+
+
+def page(
+    request: Request, found: Sequence[T], names: Sequence[str]
+) -> tuple[list[T], dict[str, str]]:
+    """Return what a list asks for, and the headers of its answer."""
+    exact = request.headers.get("tabular-name-exact-match")
+    prefix = request.headers.get("tabular-name-prefix", "")
+    chosen = [
+        one
+        for one, name in zip(found, names, strict=True)
+        if (name == exact if exact is not None else name.startswith(prefix))
+    ]
+    start = int(request.headers.get("tabular-next-key", "0"))
+    end = start + int(request.headers.get("tabular-max-keys", "1000"))
+    some = [] if request.headers.get("tabular-list-count-only") == "True" else chosen[start:end]
+    return some, {
+        "tabular-next-key": str(end),
+        "tabular-is-truncated": "true" if end < len(chosen) else "false",
+        "tabular-list-count": str(len(chosen)),
+    }
+
+
+def alter(
+    state: State,
+    transaction: Transaction,
+    path: Path,
+    change: changes.Alter,
+) -> None:
+    table = state.transactions.view(transaction).table(path)
+    whole = changes.alter_table(path, table.handle, change)
+    state.transactions.change(transaction, whole)
 
 
 @call("GET", "transaction")

@@ -2,11 +2,10 @@
 
 import pyarrow as pa
 
-from tests.servers.vast import buffers, catalogue
+from tests.servers.vast import buffers, changes
 from tests.servers.vast.buffers import Details
-from tests.servers.vast.calls import Answer, Request, State, call
+from tests.servers.vast.calls import Answer, Request, State, alter, call, page
 from tests.servers.vast.catalogue import Projection, Table
-from tests.servers.vast.catalogue_calls import alter, page
 from tests.servers.vast.errors import missing
 
 
@@ -24,7 +23,7 @@ def list_projections(state: State, request: Request) -> Answer:
     with state.transaction(request) as transaction:
         table = state.transactions.view(transaction).table(path)
     found = [
-        Details(name, "", projection.handle, table.rows.count)
+        Details(name, "", projection.handle, table.rows.count, table.rows.size())
         for name, projection in sorted(table.projections.items())
     ]
     some, headers = page(request, found, [one.name for one in found])
@@ -43,7 +42,7 @@ def create_projection(state: State, request: Request) -> Answer:
         for column, _ in projection.columns:
             table.column(column)
         state.transactions.touch_names(transaction, [("projection", table.handle, name)])
-        alter(state, transaction, path, catalogue.set_projection(name, projection))
+        alter(state, transaction, path, changes.set_projection(name, projection))
     return Answer()
 
 
@@ -57,8 +56,8 @@ def rename_projection(state: State, request: Request) -> Answer:
         projection = _projection(table, request)
         keys = [("projection", table.handle, one) for one in (name, new)]
         state.transactions.touch_names(transaction, keys)
-        alter(state, transaction, path, catalogue.drop_projection(name))
-        alter(state, transaction, path, catalogue.set_projection(new, projection))
+        alter(state, transaction, path, changes.drop_projection(name))
+        alter(state, transaction, path, changes.set_projection(new, projection))
     return Answer()
 
 
@@ -70,7 +69,7 @@ def drop_projection(state: State, request: Request) -> Answer:
     with state.transaction(request) as transaction:
         table = state.transactions.view(transaction).table(path)
         state.transactions.touch_names(transaction, [("projection", table.handle, name)])
-        alter(state, transaction, path, catalogue.drop_projection(name))
+        alter(state, transaction, path, changes.drop_projection(name))
     return Answer()
 
 
@@ -95,10 +94,5 @@ def projection_statistics(state: State, request: Request) -> Answer:
     with state.transaction(request) as transaction:
         table = state.transactions.view(transaction).table(request.table)
     numbers = {table.column(name).number for name, _ in _projection(table, request).columns}
-    size = sum(
-        values.nbytes
-        for part in table.rows.parts
-        for number, values in part.block.columns.items()
-        if number in numbers
-    )
+    size = table.rows.size(numbers)
     return Answer(buffers.projection_statistics(table.rows.count, size))

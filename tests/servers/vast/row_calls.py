@@ -7,13 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tests.servers.vast import catalogue, relation, selects
+from tests.servers.vast import changes, relation, selects
 from tests.servers.vast.calls import Answer, Request, State, call
-from tests.servers.vast.catalogue import ROW_ID, Projection, Table
+from tests.servers.vast.catalogue import CHOSEN_ID, ROW_ID, Projection, Table
 from tests.servers.vast.errors import bad, conflict, missing
-
-CHOSEN_ID: Final = "vastdb_rowid"
-"""The column in which clients choose row ids; it is the row id, and not stored."""
 
 _VALUE: Final = 128 << 10
 """Bytes of one value at most."""
@@ -41,7 +38,7 @@ def insert(state: State, request: Request) -> Answer:
             return msgspec.structs.replace(table, rows=rows, chosen_ids=chosen)
 
         if len(ids):
-            change = catalogue.alter_table(path, table.handle, insert)
+            change = changes.alter_table(path, table.handle, insert)
             state.transactions.change(transaction, change)
     told = ids if order is None else ids[np.argsort(order)]
     return Answer(_id_batch(table, told), rows=len(ids))
@@ -64,7 +61,7 @@ def update(state: State, request: Request) -> Answer:
             rows = table.rows.update(ids, columns, table.types)
             return msgspec.structs.replace(table, rows=rows)
 
-        change = catalogue.alter_table(path, table.handle, update)
+        change = changes.alter_table(path, table.handle, update)
         state.transactions.change(transaction, change)
     return Answer(rows=len(ids))
 
@@ -82,7 +79,7 @@ def delete(state: State, request: Request) -> Answer:
         def delete(table: Table) -> Table:
             return msgspec.structs.replace(table, rows=table.rows.delete(ids))
 
-        change = catalogue.alter_table(path, table.handle, delete)
+        change = changes.alter_table(path, table.handle, delete)
         state.transactions.change(transaction, change)
     return Answer(rows=len(ids))
 
@@ -185,10 +182,17 @@ def _id_batch(table: Table, ids: np.ndarray) -> bytes:
 
 
 def _projection(table: Table, request: Request, wanted: relation.Relation) -> Projection | None:
-    """Return the projection that is named, or that sorts by a column that is filtered."""
+    """Return the projection that is named, or one that is sorted by a column that is filtered."""
     name = request.parameters.get("name")
     if name is not None:
         if name not in table.projections:
             raise missing(f"the projection {name}", "NoSuchProjection")
         return table.projections[name]
+    if request.headers.get("tabular-enable-sorted-projections") != "True":
+        return None
+    names = set(wanted.schema.names)
+    for projection in table.projections.values():
+        columns = [name for name, _ in projection.columns]
+        if columns[0] in relation.bounds(wanted) and names.issubset(columns):
+            return projection
     return None

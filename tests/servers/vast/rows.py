@@ -4,7 +4,10 @@ A row keeps its id for life. An update marks it dead in its block and puts the n
 same id, into a new block; a state holds each id at most once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,37 +16,84 @@ import pyarrow.compute as pc
 Columns = Mapping[int, pa.Array]
 Types = Mapping[int, pa.DataType]
 
-_MANY = 16
+_MANY: Final = 16
 """More small blocks than this are merged, the smallest first."""
 
-_FULL = 1 << 16
+_FULL: Final = 1 << 16
 """Rows of a block that is not merged any more."""
+
+
+Limits = tuple[object, object]
+"""The lowest and the highest value wanted; None is no limit on this side. Text is bytes."""
+
+ROW_NUMBER: Final = -1
+"""Stands for the row id among the numbers of columns."""
+
+_SCANS: Final = 8
+"""A column of a large block gets an index when it has been searched more often than this."""
+
+_LARGE: Final = 1 << 12
 
 
 class Block:
     """Some rows, ordered by id; a column that is absent is null everywhere."""
 
-    __slots__ = ("_bounds", "columns", "ids")
+    __slots__ = ("_bounds", "_indexes", "_searched", "columns", "ids")
 
     def __init__(self, ids: np.ndarray, columns: Columns) -> None:
         self.ids = ids
         self.columns = columns
-        self._bounds: dict[int, tuple[object, object]] = {}
+        self._bounds: dict[int, Limits] = {}
+        self._indexes: dict[int, tuple[np.ndarray, pa.Array, int]] = {}
+        self._searched: Counter[int] = Counter()
 
-    def bounds(self, column: int) -> tuple[object, object]:
-        """Return the least and the greatest value of a column, None where it has none."""
-        found = self._bounds.get(column)
+    def column(self, number: int) -> pa.Array | None:
+        """Return the values of a column, None where it is absent."""
+        if number == ROW_NUMBER:
+            return pa.array(self.ids, pa.uint64())
+        return self.columns.get(number)
+
+    def bounds(self, number: int) -> Limits:
+        """Return the lowest and the highest value of a column, None where it has none."""
+        found = self._bounds.get(number)
         if found is None:
-            values = self.columns.get(column)
-            if values is None:
+            values = self.columns.get(number)
+            if number == ROW_NUMBER:
+                found = (int(self.ids[0]), int(self.ids[-1]))
+            elif values is None:
                 found = (None, None)
             elif len(values) == 1:
-                found = (values[0].as_py(),) * 2
+                found = (_plain(values[0]),) * 2
             else:
                 both = pc.min_max(values)
-                found = (both["min"].as_py(), both["max"].as_py())
-            self._bounds[column] = found
+                found = (_plain(both["min"]), _plain(both["max"]))
+            self._bounds[number] = found
         return found
+
+    def search(self, number: int, limits: Limits) -> np.ndarray | None:
+        """Return where the rows are whose column lies within limits; None: a scan is as good."""
+        low, high = limits
+        if number == ROW_NUMBER:
+            start = 0 if low is None else np.searchsorted(self.ids, int(low), "left")
+            end = len(self.ids) if high is None else np.searchsorted(self.ids, int(high), "right")
+            return np.arange(start, end)
+        if number not in self._indexes:
+            self._searched[number] += 1
+            if len(self.ids) < _LARGE or self._searched[number] <= _SCANS:
+                return None
+            values = self.columns[number]
+            order = pc.sort_indices(values)
+            valid = len(values) - values.null_count
+            self._indexes[number] = order.to_numpy(), values.take(order), valid
+        order, values, valid = self._indexes[number]
+
+        def at(place: int) -> object:
+            return _plain(values[place])
+
+        places = range(valid)
+        start = 0 if low is None else bisect_left(places, low, key=at)
+        end = valid if high is None else bisect_right(places, high, key=at)
+        return np.sort(order[start:end])
 
 
 class Live:
@@ -55,6 +105,21 @@ class Live:
         self.block = block
         self.alive = alive
         self.count = len(block.ids) if alive is None else int(np.count_nonzero(alive))
+
+    def candidates(self, limits: Mapping[int, Limits], start: int) -> np.ndarray | None:
+        """Return where rows may be whose columns lie within limits; None: anywhere.
+
+        Rows with an id below `start` are of no interest.
+        """
+        block = self.block
+        if int(block.ids[-1]) < start:
+            return _NOTHING
+        for number, wanted in limits.items():
+            if not _meets(block.bounds(number), wanted):
+                return _NOTHING
+        found = [block.search(number, wanted) for number, wanted in limits.items()]
+        fewest = min((at for at in found if at is not None), key=len, default=None)
+        return fewest if fewest is not None and len(fewest) < len(block.ids) // 2 else None
 
     def positions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where in the block the rows with these ids are, and which of the ids those are."""
@@ -76,7 +141,7 @@ class Live:
         return Live(self.block, alive)
 
 
-_NOTHING = np.empty(0, np.int64)
+_NOTHING: Final = np.empty(0, np.int64)
 
 
 class Rows:
@@ -87,6 +152,15 @@ class Rows:
     def __init__(self, parts: Sequence[Live] = ()) -> None:
         self.parts = tuple(parts)
         self.count = sum(part.count for part in parts)
+
+    def size(self, numbers: Collection[int] | None = None) -> int:
+        """Return the bytes of some columns, by default of all; a dead row counts too."""
+        return sum(
+            values.nbytes
+            for part in self.parts
+            for number, values in part.block.columns.items()
+            if numbers is None or number in numbers
+        )
 
     def has(self, ids: np.ndarray) -> bool:
         """Tell whether a row with one of these ids, which ascend, is there."""
@@ -131,14 +205,14 @@ class Rows:
             changed = [Live(_concatenated(changed, types))]
         return _merged([*parts, *changed], types)
 
-    def blocks(self, bounds: Mapping[int, tuple[object, object]]) -> Iterator[Live]:
-        """Yield the blocks that may have rows whose columns lie within bounds (inclusive)."""
-        for part in self.parts:
-            if all(_meets(part.block.bounds(number), wanted) for number, wanted in bounds.items()):
-                yield part
+
+def _plain(value: pa.Scalar) -> object:
+    """Return a value as limits have it."""
+    plain = value.as_py()
+    return plain.encode() if isinstance(plain, str) else plain
 
 
-def _meets(have: tuple[object, object], wanted: tuple[object, object]) -> bool:
+def _meets(have: Limits, wanted: Limits) -> bool:
     low, high = wanted
     if have[0] is None:
         return False

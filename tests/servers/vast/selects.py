@@ -7,14 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from tests.servers.vast import answer, relation
-from tests.servers.vast.catalogue import ROW_ID, Projection, Table
+from tests.servers.vast.answer import FINISHED
+from tests.servers.vast.catalogue import CHOSEN_ID, ROW_ID, Projection, Table
 from tests.servers.vast.errors import bad
+from tests.servers.vast.rows import ROW_NUMBER, Block, Live
 
 GROUP = 1 << 16
 """Rows of a row group, by which a table is dealt out to splits."""
-
-DONE = (1 << 48) - 1
-"""The next row id of a sub-split that has no more rows."""
 
 _ESTIMATE = 0xFFFFFFFC
 """The number of a split that only asks how many row groups there are."""
@@ -44,13 +43,13 @@ def ask(headers: Mapping[str, str]) -> Ask:
             for name, value in headers.items()
             if name.startswith("tabular-start-row-id-")
         ]
-        limit = int(headers.get("tabular-limit-rows", "0")) or DONE
+        limit = int(headers.get("tabular-limit-rows", "0")) or FINISHED
         priority = int(headers.get("tabular-schedule-id", "0"))
     except (KeyError, ValueError) as error:
         raise bad(f"the headers of a select: {error}") from error
     if priority < 0:
         raise bad("a priority is not negative")
-    starts = {sub: start for sub, start in pairs if start != DONE}
+    starts = {sub: start for sub, start in pairs if start != FINISHED}
     return Ask(split, splits, groups, starts, subs, limit)
 
 
@@ -61,7 +60,7 @@ def pages(
     if asked.split == _ESTIMATE:
         groups = -(-table.rows.count // GROUP)
         empty = msgspec.structs.replace(wanted, projection=[])
-        yield answer.encode(_empty_batch(groups), empty, 0, DONE), 0
+        yield answer.encode(_empty_batch(groups), empty, 0, FINISHED), 0
         yield answer.done(), 0
         return
     found, ids = _rows(table, wanted, asked, projection)
@@ -86,13 +85,8 @@ def _pages_of(
     while True:
         here = at[first : min(first + GROUP, last)]
         first += len(here)
-        following = DONE if first == len(at) else int(ids[at[first]])
-        contiguous = len(here) and here[-1] - here[0] + 1 == len(here)
-        if contiguous or not len(here):
-            batch = found.slice(int(here[0]) if len(here) else 0, len(here))
-        else:
-            batch = found.take(pa.array(here))
-        yield answer.encode(batch, wanted, sub, following), len(here)
+        following = FINISHED if first == len(at) else int(ids[at[first]])
+        yield answer.encode(_taken(found, here), wanted, sub, following), len(here)
         if first >= last:
             return
 
@@ -101,94 +95,96 @@ def _rows(
     table: Table, wanted: relation.Relation, asked: Ask, projection: Projection | None
 ) -> tuple[pa.RecordBatch, np.ndarray]:
     """Return the rows that are wanted, and their ids or, for a projection, their places in it."""
-    numbers = [
-        None if field.name == ROW_ID else table.column(field.name).number for field in wanted.schema
-    ]
-    low = min(asked.starts.values(), default=DONE) if projection is None else 0
+    fields = [(_number(table, field.name), field.type) for field in wanted.schema]
+    limits = {_number(table, name): pair for name, pair in relation.bounds(wanted).items()}
+    low = min(asked.starts.values(), default=FINISHED) if projection is None else 0
     batches, ids = [], []
-    for part in table.rows.blocks(_bounds(table, wanted)):
-        block = part.block
-        if not len(block.ids) or block.ids[-1] < low:
-            continue
-        batch = (
-            pa.RecordBatch.from_arrays(
-                [
-                    _ids(block.ids, field.type)
-                    if number is None
-                    else _column(block.columns.get(number), field.type, len(block.ids))
-                    for number, field in zip(numbers, wanted.schema, strict=True)
-                ],
-                schema=wanted.schema,
-            )
-            if len(wanted.schema)
-            else _empty_batch(len(block.ids))
-        )
-        keep = part.alive
-        mask = relation.mask(batch, wanted)
-        if mask is not None:
-            chosen = np.asarray(mask.fill_null(False))
-            keep = chosen if keep is None else chosen & keep
-        if keep is None:
-            batches.append(batch)
-            ids.append(block.ids)
-        elif keep.any():
-            here = np.flatnonzero(keep)
-            batches.append(
-                batch.take(pa.array(here)) if batch.num_columns else _empty_batch(len(here))
-            )
-            ids.append(block.ids[here])
-    return _ordered(table, wanted, batches, ids, projection)
-
-
-def _ordered(
-    table: Table,
-    wanted: relation.Relation,
-    batches: list[pa.RecordBatch],
-    ids: list[np.ndarray],
-    projection: Projection | None,
-) -> tuple[pa.RecordBatch, np.ndarray]:
+    for part in table.rows.parts:
+        at = part.candidates(limits, low)
+        if at is None or len(at):
+            batch, numbers = _matching(part, at, fields, wanted)
+            if len(numbers):
+                batches.append(batch)
+                ids.append(numbers)
     if not batches:
         nothing = [pa.array([], field.type) for field in wanted.schema]
         return pa.RecordBatch.from_arrays(nothing, schema=wanted.schema), np.empty(0, np.uint64)
-    numbers = np.concatenate(ids)
-    if not len(wanted.schema):
-        whole = _empty_batch(len(numbers))
+    if len(batches) == 1:
+        whole, numbers = batches[0], ids[0]
     else:
-        whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-    if projection is not None:
-        keys = [
-            (name, "ascending")
-            for name, is_sorted in projection.columns
-            if is_sorted and name in whole.schema.names
-        ]
-        whole = whole.sort_by(keys) if keys else whole
-        return whole, np.arange(len(numbers), dtype=np.uint64)
-    if len(batches) > 1 and not (numbers[:-1] < numbers[1:]).all():
-        order = np.argsort(numbers, kind="stable")
-        numbers = numbers[order]
-        whole = whole.take(pa.array(order)) if len(wanted.schema) else whole
-    return whole, numbers
+        numbers = np.concatenate(ids)
+        whole = pa.concat_batches(batches) if fields else _empty_batch(len(numbers))
+    return _ordered(whole, numbers, projection)
 
 
-def _bounds(table: Table, wanted: relation.Relation) -> dict[int, tuple[object, object]]:
-    return {
-        table.column(name).number: limits
-        for name, limits in relation.bounds(wanted).items()
-        if name != ROW_ID
-    }
+def _matching(
+    part: Live,
+    at: np.ndarray | None,
+    fields: list[tuple[int, pa.DataType]],
+    wanted: relation.Relation,
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """Return those of some rows of a block, by default of all, that are wanted; and their ids."""
+    block, alive = part.block, part.alive
+    batch = _batch(block, fields, wanted.schema)
+    ids = block.ids
+    if at is not None:
+        batch, ids = _taken(batch, at), ids[at]
+        alive = None if alive is None else alive[at]
+    mask = relation.mask(batch, wanted)
+    if mask is not None:
+        chosen = mask.fill_null(False).to_numpy(zero_copy_only=False)
+        alive = chosen if alive is None else chosen & alive
+    if alive is None or alive.all():
+        return batch, ids
+    here = np.flatnonzero(alive)
+    return _taken(batch, here), ids[here]
 
 
-def _ids(ids: np.ndarray, kind: pa.DataType) -> pa.Array:
-    values = pa.array(ids, pa.uint64())
-    return values if kind == pa.uint64() else values.cast(kind)
+def _ordered(
+    whole: pa.RecordBatch, ids: np.ndarray, projection: Projection | None
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    if projection is None:
+        if (ids[:-1] < ids[1:]).all():
+            return whole, ids
+        order = np.argsort(ids, kind="stable")
+        return _taken(whole, order), ids[order]
+    keys = [
+        (name, "ascending")
+        for name, is_sorted in projection.columns
+        if is_sorted and name in whole.schema.names
+    ]
+    return whole.sort_by(keys) if keys else whole, np.arange(len(ids), dtype=np.uint64)
 
 
-def _column(values: pa.Array | None, kind: pa.DataType, length: int) -> pa.Array:
-    if values is None:
-        return pa.nulls(length, kind)
-    # Requests leave out time zones and the names of list items: the bytes are the same.
-    return values if values.type == kind else values.cast(kind)
+def _number(table: Table, name: str) -> int:
+    return ROW_NUMBER if name in (ROW_ID, CHOSEN_ID) else table.column(name).number
+
+
+def _batch(
+    block: Block, fields: list[tuple[int, pa.DataType]], schema: pa.Schema
+) -> pa.RecordBatch:
+    if not fields:
+        return _empty_batch(len(block.ids))
+    columns = []
+    for number, kind in fields:
+        values = block.column(number)
+        if values is None:
+            values = pa.nulls(len(block.ids), kind)
+        # Requests leave out time zones and the names of list items: the bytes are the same.
+        columns.append(values if values.type == kind else values.cast(kind))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _taken(batch: pa.RecordBatch, at: np.ndarray) -> pa.RecordBatch:
+    if not batch.num_columns:
+        return _empty_batch(len(at))
+    first = int(at[0]) if len(at) else 0
+    if not len(at) or (int(at[-1]) - first + 1 == len(at) and (at[:-1] < at[1:]).all()):
+        return batch.slice(first, len(at))
+    return batch.take(pa.array(at))
 
 
 def _empty_batch(length: int) -> pa.RecordBatch:
-    return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))
+    """Return a batch without columns."""
+    rows = pa.Array.from_buffers(pa.struct([]), length, [None])
+    return pa.RecordBatch.from_struct_array(rows)

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from tests.servers.vast import catalogue_calls, projection_calls, row_calls, signature
+from tests.servers.vast import projection_calls, row_calls, schema_calls, signature, table_calls
 from tests.servers.vast.calls import Answer, Request, State, find
 from tests.servers.vast.catalogue import Database
 from tests.servers.vast.errors import Refused
@@ -22,7 +22,7 @@ SECRET: Final = "tests-of-the-gateway"
 _BODY: Final = 5 << 20
 """Bytes of a request's body at most."""
 
-_MODULES: Final = (catalogue_calls, projection_calls, row_calls)
+_MODULES: Final = (projection_calls, row_calls, schema_calls, table_calls)
 """They are imported for the calls that they register."""
 
 

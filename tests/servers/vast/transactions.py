@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Hashable
 
-from tests.servers.vast.catalogue import Change, Database
+from tests.servers.vast.catalogue import Database
+from tests.servers.vast.changes import Change
 from tests.servers.vast.errors import Refused, bad, conflict
 from tests.servers.vast.switches import Names, Rows, Switches
 

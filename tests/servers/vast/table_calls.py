@@ -1,19 +1,15 @@
-"""The calls on schemas, tables, columns and projections."""
+"""The calls on tables and their columns."""
 
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import pyarrow as pa
 
-from tests.servers.vast import buffers, catalogue
+from tests.servers.vast import buffers, changes
 from tests.servers.vast.buffers import Details
-from tests.servers.vast.calls import Answer, Request, State, call
+from tests.servers.vast.calls import Answer, Request, State, alter, call, page
 from tests.servers.vast.catalogue import Column, Counters, Path, Table
 from tests.servers.vast.errors import bad, conflict
 from tests.servers.vast.rows import Rows
-from tests.servers.vast.transactions import Transaction
-
-T = TypeVar("T")
 
 _LIMIT: Final = 5 << 20
 """Bytes of a list of columns."""
@@ -29,83 +25,6 @@ _UNSUPPORTED: Final = (
 )
 
 
-def page(
-    request: Request, found: Sequence[T], names: Sequence[str]
-) -> tuple[list[T], dict[str, str]]:
-    """Return what a list asks for, and the headers of its answer."""
-    exact = request.headers.get("tabular-name-exact-match")
-    prefix = request.headers.get("tabular-name-prefix", "")
-    chosen = [
-        one
-        for one, name in zip(found, names, strict=True)
-        if (name == exact if exact is not None else name.startswith(prefix))
-    ]
-    start = int(request.headers.get("tabular-next-key", "0"))
-    end = start + int(request.headers.get("tabular-max-keys", "1000"))
-    some = [] if request.headers.get("tabular-list-count-only") == "True" else chosen[start:end]
-    return some, {
-        "tabular-next-key": str(end),
-        "tabular-is-truncated": "true" if end < len(chosen) else "false",
-        "tabular-list-count": str(len(chosen)),
-    }
-
-
-@call("GET", "schema")
-def list_schemas(state: State, request: Request) -> Answer:
-    """List the schemas right below a bucket or schema."""
-    parent = request.schema
-    with state.transaction(request) as transaction:
-        database = state.transactions.view(transaction)
-        database.schema(parent)
-        inner = f"{parent.schema}/" if parent.schema else ""
-        found = [
-            Details(path.schema[len(inner) :], properties)
-            for path, properties in sorted(database.schemas.items())
-            if path.bucket == parent.bucket
-            if path.schema.startswith(inner) and "/" not in path.schema[len(inner) :]
-        ]
-    some, headers = page(request, found, [one.name for one in found])
-    return Answer(buffers.list_of_schemas(parent.bucket, some), headers)
-
-
-@call("POST", "schema")
-def create_schema(state: State, request: Request) -> Answer:
-    """Make a schema."""
-    path = request.schema
-    properties = buffers.properties_of(request.body)
-    with state.transaction(request) as transaction:
-        if path in state.transactions.view(transaction).schemas:
-            raise conflict(f"the schema {path.schema} exists", "SchemaAlreadyExists")
-        state.transactions.touch_names(transaction, [("schema", path)])
-        change = catalogue.create_schema(path, properties, _last_wins(state))
-        state.transactions.change(transaction, change)
-    return Answer()
-
-
-@call("DELETE", "schema")
-def drop_schema(state: State, request: Request) -> Answer:
-    """Drop an empty schema."""
-    with state.transaction(request) as transaction:
-        state.transactions.view(transaction).schema(request.schema)
-        state.transactions.touch_names(transaction, [("schema", request.schema)])
-        state.transactions.change(transaction, catalogue.drop_schema(request.schema))
-    return Answer()
-
-
-@call("PUT", "schema")
-def rename_schema(state: State, request: Request) -> Answer:
-    """Rename a schema."""
-    path = request.schema
-    name = request.parameters.get("tabular-new-schema-name")
-    with state.transaction(request) as transaction:
-        state.transactions.view(transaction).schema(path)
-        if name:
-            keys = [("schema", path), ("schema", path._replace(schema=name))]
-            state.transactions.touch_names(transaction, keys)
-            state.transactions.change(transaction, catalogue.rename_schema(path, name))
-    return Answer()
-
-
 @call("GET", "table")
 def list_tables(state: State, request: Request) -> Answer:
     """List the tables of a schema."""
@@ -114,7 +33,10 @@ def list_tables(state: State, request: Request) -> Answer:
         database = state.transactions.view(transaction)
         database.schema(parent)
         found = [
-            Details(path.table, "", table.handle, table.rows.count, bool(table.sorting))
+            Details(
+                *(path.table, "", table.handle),
+                *(table.rows.count, table.rows.size(), bool(table.sorting)),
+            )
             for path, table in sorted(database.tables.items())
             if path[:2] == parent[:2]
         ]
@@ -129,14 +51,14 @@ def create_table(state: State, request: Request) -> Answer:
     counters = Counters()
     columns = tuple(_columns(state, counters, request.body))
     places = _sorting_places(request)
-    sorting = catalogue.checked_sorting_key(columns, places, _version(state) >= (5, 5))
+    sorting = changes.checked_sorting_key(columns, places, _version(state) >= (5, 5))
     chosen = request.headers.get("use-external-row-ids-alloc") == "True"
     with state.transaction(request) as transaction:
         if path in state.transactions.view(transaction).tables:
             raise conflict(f"the table {path.table} exists", "TableAlreadyExists")
         table = Table(state.handle(), counters, columns, Rows(), sorting, chosen_ids=chosen)
         state.transactions.touch_names(transaction, [("table", path)])
-        change = catalogue.create_table(path, table, _last_wins(state))
+        change = changes.create_table(path, table, state.last_wins)
         state.transactions.change(transaction, change)
     return Answer()
 
@@ -151,13 +73,13 @@ def alter_table(state: State, request: Request) -> Answer:
         table = state.transactions.view(transaction).table(path)
         if places:
             new = _version(state) >= (5, 5)
-            numbers = catalogue.checked_sorting_key(table.columns, places, new)
-            alter(state, transaction, path, catalogue.add_sorting_key(numbers))
+            numbers = changes.checked_sorting_key(table.columns, places, new)
+            alter(state, transaction, path, changes.add_sorting_key(numbers))
         if name:
             schema, _, own = name.rpartition("/")
             target = Path(path.bucket, schema, own)
             state.transactions.touch_names(transaction, [("table", path), ("table", target)])
-            change = catalogue.rename_table(table.handle, target)
+            change = changes.rename_table(table.handle, target)
             state.transactions.change(transaction, change)
     return Answer()
 
@@ -169,7 +91,7 @@ def drop_table(state: State, request: Request) -> Answer:
     with state.transaction(request) as transaction:
         table = state.transactions.view(transaction).table(path)
         state.transactions.touch_names(transaction, [("table", path)])
-        state.transactions.change(transaction, catalogue.drop_table(table.handle))
+        state.transactions.change(transaction, changes.drop_table(table.handle))
     return Answer()
 
 
@@ -180,10 +102,9 @@ def statistics(state: State, request: Request) -> Answer:
         table = state.transactions.view(transaction).table(request.table)
     addresses = state.addresses if state.switches().announced else []
     vips = (addresses[0], len(addresses)) if addresses else None
-    size = sum(values.nbytes for part in table.rows.parts for values in part.block.columns.values())
-    return Answer(
-        buffers.statistics(table.rows.count, size, bool(table.sorting), table.chosen_ids, vips)
-    )
+    chosen, is_sorted = table.chosen_ids, bool(table.sorting)
+    rows, size = table.rows.count, table.rows.size()
+    return Answer(buffers.statistics(rows, size, is_sorted, chosen, vips))
 
 
 @call("GET", "column")
@@ -226,7 +147,7 @@ def add_columns(state: State, request: Request) -> Answer:
         columns = _columns(state, table.counters, request.body)
         keys = [("column", table.handle, column.field.name) for column in columns]
         state.transactions.touch_names(transaction, keys)
-        alter(state, transaction, path, catalogue.add_columns(columns))
+        alter(state, transaction, path, changes.add_columns(columns))
     return Answer()
 
 
@@ -241,7 +162,7 @@ def drop_columns(state: State, request: Request) -> Answer:
         state.transactions.touch_names(
             transaction, [("column", table.handle, number) for number in numbers]
         )
-        alter(state, transaction, path, catalogue.drop_columns(numbers))
+        alter(state, transaction, path, changes.drop_columns(numbers))
     return Answer()
 
 
@@ -256,19 +177,8 @@ def rename_column(state: State, request: Request) -> Answer:
         number = table.column(name).number
         keys = [("column", table.handle, number), ("column", table.handle, new)]
         state.transactions.touch_names(transaction, keys)
-        alter(state, transaction, path, catalogue.rename_column(number, new))
+        alter(state, transaction, path, changes.rename_column(number, new))
     return Answer()
-
-
-def alter(
-    state: State,
-    transaction: Transaction,
-    path: Path,
-    change: catalogue.Alter,
-) -> None:
-    table = state.transactions.view(transaction).table(path)
-    whole = catalogue.alter_table(path, table.handle, change)
-    state.transactions.change(transaction, whole)
 
 
 def _columns(state: State, counters: Counters, body: bytes) -> list[Column]:
@@ -304,7 +214,3 @@ def _sort_metadata(table: Table, column: Column) -> dict[str, str]:
 
 def _version(state: State) -> tuple[int, ...]:
     return tuple(map(int, state.switches().version.split(".")))
-
-
-def _last_wins(state: State) -> bool:
-    return state.switches().names == "none"
