@@ -75,12 +75,17 @@ def write(
             {
                 "commits": one.commits + 1,
                 "events": one.events + events.get(one.number, 0),
-                "history": (one.history + _packed(token))[-_REMEMBERED * _TOKEN :],
+                "history": history_with(one.history, token),
             },
         )
         for one in shards.values()
     ]
     transaction.update(SHARDS, with_ids(SHARDS, changed))
+
+
+def history_with(history: bytes, token: int) -> bytes:
+    """Return a history with one more token; the oldest ones are forgotten."""
+    return (history + _packed(token))[-_REMEMBERED * _TOKEN :]
 
 
 def _packed(token: int) -> bytes:
