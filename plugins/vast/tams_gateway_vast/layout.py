@@ -99,7 +99,8 @@ OUTBOX: Final = Table("outbox", (text("forgotten"),))
 SHARDS: Final = Table(
     "shards", (number("shard"), number("commits"), binary("history"), number("events"))
 )
-CLAIMS: Final = Table("claims", (number("shard"), number("token"), number("txid")))
+CLAIMS: Final = Table("claims", (number("shard"), number("txid")))
+PROBES: Final = Table("probes", (number("shard"), number("commits")))
 PARTS: Final = Table("parts", (number("id"), number("part"), binary("data")), ("id",))
 SCHEMA_VERSIONS: Final = Table(
     "schema_versions", (number("version"), number("applied_ns"), text("gateway"))
@@ -245,6 +246,7 @@ _OTHERS: Final = (
     OUTBOX,
     SHARDS,
     CLAIMS,
+    PROBES,
     PARTS,
     SCHEMA_VERSIONS,
 )
