@@ -1,6 +1,7 @@
 """A local test server that speaks the protocol of VAST Database; not a real cluster.
 
-`vast()` runs it in this process. `python -m tests.servers.vast` runs it for a person.
+`vast()` runs it in this process, `vast_process()` of `process` in another one, and
+`python -m tests.servers.vast` for a person.
 """
 
 from collections.abc import Iterator

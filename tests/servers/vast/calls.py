@@ -101,7 +101,7 @@ class State:
             if request.txid:
                 yield transactions.get(request.txid)
                 return
-            own = transactions.begin()
+            own = transactions.begin_own()
             try:
                 yield own
             except BaseException:

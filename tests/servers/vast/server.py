@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -12,6 +13,7 @@ from tests.servers.vast import projection_calls, row_calls, schema_calls, signat
 from tests.servers.vast.calls import Answer, Request, State, find
 from tests.servers.vast.catalogue import Database
 from tests.servers.vast.errors import Refused
+from tests.servers.vast.journal import REPLAYING, Journal
 from tests.servers.vast.switches import Fault, Switches
 from tests.servers.vast.transactions import Transactions
 from tests.servers.vast.wire import Closed, Listener
@@ -44,8 +46,16 @@ class Logged(msgspec.Struct):
 class Server:
     """A running server. Set `switches` and `faults` at any time."""
 
-    def __init__(self, endpoints: int, switches: Switches, bucket: str, port: int = 0) -> None:
-        self.switches = switches
+    def __init__(
+        self,
+        endpoints: int,
+        switches: Switches,
+        bucket: str,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+    ) -> None:
+        self.switches = REPLAYING
         self.bucket = bucket
         self.access = ACCESS
         self.secret = SECRET
@@ -55,6 +65,10 @@ class Server:
         database = Database(frozenset({bucket}))
         self.transactions = Transactions(database, lambda: self.switches)
         self._state = State(self.transactions, lambda: self.switches)
+        self._journal = Journal(log) if log is not None else None
+        self.replayed = self._journal.replay(self._state) if self._journal is not None else 0
+        """How many changes were read from the log."""
+        self.switches = switches
         self._listeners = _listening(endpoints, port, self._handle)
         self._state.addresses = [one.host for one in self._listeners]
 
@@ -95,6 +109,8 @@ class Server:
         """Stop all endpoints."""
         for listener in self._listeners:
             listener.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def _handle(self, request: Request) -> tuple[Answer, bool]:
         table = "/".join(request.names)
@@ -126,13 +142,23 @@ class Server:
             if "ended" in kinds:
                 with self.transactions.lock:
                     self.transactions.roll_back(self.transactions.get(request.txid))
-            answer = find(request)(self._state, request)
+            answer = self._execute(request)
         except Refused as refused:
             return _refusal(refused.status, refused.code, refused.message)
         except Exception as error:
             return _refusal(500, "InternalError", f"{type(error).__name__}: {error}")
         logged.rows = answer.rows
         return answer
+
+    def _execute(self, request: Request) -> Answer:
+        function = find(request)
+        if self._journal is None:
+            return function(self._state, request)
+        # The log has changes in the order in which they were done.
+        with self.transactions.lock:
+            answer = function(self._state, request)
+            self._journal.write(request)
+            return answer
 
     def _check(self, request: Request) -> None:
         signature.check(
@@ -155,6 +181,11 @@ class Server:
                     if fault.at <= seen[0] < fault.at + fault.times:
                         due.append(fault)
         return due
+
+
+def count(requests: Iterable[Logged], method: str | None = None, command: str | None = None) -> int:
+    """Return how many requests are of a kind."""
+    return sum(method in (None, one.method) and command in (None, one.command) for one in requests)
 
 
 def _instead(kinds: list[str]) -> Answer | None:

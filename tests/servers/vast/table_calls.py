@@ -11,8 +11,8 @@ from tests.servers.vast.catalogue import Column, Counters, Path, Table
 from tests.servers.vast.errors import bad, conflict
 from tests.servers.vast.rows import Rows
 
-_LIMIT: Final = 5 << 20
-"""Bytes of a list of columns."""
+_LIMIT: Final = 4 << 20
+"""Bytes of a list of columns at most."""
 
 _UNSUPPORTED: Final = (
     pa.types.is_null,

@@ -38,6 +38,7 @@ class Transactions:
         self._switches = switches
         self._open: dict[int, Transaction] = {}
         self._last = 0
+        self._own = 0
         self._holders: dict[Key, list[Transaction]] = {}
         self._waiting: dict[Transaction, list[Transaction]] = {}
         self._changed: dict[Key, int] = {}
@@ -45,9 +46,17 @@ class Transactions:
 
     def begin(self) -> Transaction:
         """Open a transaction."""
-        self._roll_back_idle()
         self._last += 1
-        opened = Transaction(self._last, self.commits, self.committed)
+        return self._begun(self._last)
+
+    def begin_own(self) -> Transaction:
+        """Open one for a single call that names none; its number is not told to anybody."""
+        self._own -= 1
+        return self._begun(self._own)
+
+    def _begun(self, number: int) -> Transaction:
+        self._roll_back_idle()
+        opened = Transaction(number, self.commits, self.committed)
         self._open[opened.number] = opened
         return opened
 
@@ -94,6 +103,11 @@ class Transactions:
     def roll_back(self, transaction: Transaction) -> None:
         """End it without a trace."""
         self._end(transaction)
+
+    def roll_back_all(self) -> None:
+        """End all that are open."""
+        for one in list(self._open.values()):
+            self.roll_back(one)
 
     def touch_rows(self, transaction: Transaction, keys: Collection[Key]) -> None:
         """Say that it is about to change rows; raise 409, or wait, as the switches have it."""
