@@ -23,8 +23,8 @@ ALLOWED = {
 """For each layer, the others that it may import; what is not named here stands above them all.
 
 `settings` are plain structs, and `log` imports nothing of ours. Of the operations `plugin` imports
-only what a request and a response are, of `plugin` `http` only what a route of a plugin is, and
-when a plugin blocks.
+only what a request and a response are, and what takes over what another server kept; of `plugin`
+`http` only what a route of a plugin is, and when a plugin blocks.
 """
 
 CONTRACTS = {"plugin", "domain", "storage", "auth", "events"}

@@ -10,7 +10,7 @@ import click
 from tams_gateway import API_VERSION, __version__
 from tams_gateway.config_file import ConfigError
 from tams_gateway.plugin import loader
-from tams_gateway.plugin.commands import Bench
+from tams_gateway.plugin.commands import Bench, Import, Openers
 
 _OWN = ("serve", "check", "plugins", "backup", "restore", "verify", "keys")
 """Each is the command of that name in the module of that name."""
@@ -54,10 +54,16 @@ def _of_plugins() -> Iterator[click.Command]:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Serve the Time-addressable Media Store API."""
-    context.obj = _open_bench
+    context.obj = Openers(_open_bench, _open_import)
 
 
 def _open_bench(path: Path | None, plugin: str, store: bool) -> AbstractContextManager[Bench]:
     from tams_gateway.cli.stores import bench
 
     return bench(path, plugin, store)
+
+
+def _open_import(path: Path | None, objects: str) -> AbstractContextManager[Import]:
+    from tams_gateway.cli.stores import importing
+
+    return importing(path, objects)

@@ -14,6 +14,7 @@ from tams_gateway import assembly
 from tams_gateway.backup.folder import BackupError
 from tams_gateway.config_file import ConfigError
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.imports import Import
 from tams_gateway.plugin.commands import Bench
 from tams_gateway.selection import Selected, select
 from tams_gateway.settings import load
@@ -32,12 +33,26 @@ def opened(path: Path | None) -> Iterator[Gateway]:
     selection = select(settings)
     stores: list[Selected[Any]] = [selection.metadata, *(one for _, one in selection.objects)]
     for one in stores:
-        if not one.provider.shared:
+        if not one.shared:
             raise ConfigError(f"{one.key}: plugin {one.plugin!r} keeps its data in one process")
     # What reads or replaces a whole store asks for capabilities of the store itself.
     service = replace(settings.service, audit=False)
     with closing(assembly.assemble(replace(settings, service=service))) as made, failures():
         yield made.gateway
+
+
+@contextmanager
+def importing(path: Path | None, objects: str) -> Iterator[Import]:
+    """Open the stores for a command that takes over what another server kept."""
+    settings = load(path, os.environ)
+    service, serve = settings.service, settings.serve
+    with opened(path) as gateway:
+        backends = {backend.name: backend for backend in gateway.backends.values()}
+        if objects not in backends:
+            known = ", ".join(f"[objects.{name}]" for name in backends)
+            raise ConfigError(f"no [objects.{objects}] in the config, which has {known}")
+        base = service.public_url or f"http://{serve.host}:{serve.port}"
+        yield Import(gateway, backends[objects], base)
 
 
 @contextmanager

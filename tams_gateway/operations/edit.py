@@ -18,7 +18,14 @@ from tams_gateway.domain.tags import auth_classes
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.operations.announcements import flow_event, source_event
 from tams_gateway.operations.documents import flow_document
-from tams_gateway.operations.flow_records import StoredFlow, StoredSource, read_flow, read_source
+from tams_gateway.operations.flow_records import (
+    Births,
+    Origin,
+    StoredFlow,
+    StoredSource,
+    read_flow,
+    read_source,
+)
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import FLOW, SOURCE
 from tams_gateway.operations.messages import Request
@@ -27,13 +34,22 @@ from tams_gateway.storage.changes import ABSENT, Change, Delete, Emit, Expect
 
 
 class Edit:
-    """The flows and sources that one request reads and changes, and what else it commits."""
+    """The flows and sources that one request reads and changes, and what else it commits.
 
-    def __init__(self, gateway: Gateway, request: Request | None = None) -> None:
+    With `births`, it brings what is older than the edit: what it makes has these origins, and what
+    follows for other sources does not count as a change of them.
+    """
+
+    def __init__(
+        self, gateway: Gateway, request: Request | None = None, births: Births | None = None
+    ) -> None:
         self.gateway = gateway
         self.now_ns = gateway.now_ns()
         self.by = request.principal.author if request else None
         self.access = request.access if request else EVERYTHING
+        self._imports = births is not None
+        born_now = Origin(self.now_ns, self.now_ns, self.by, self.by)
+        self._births = births or Births(born_now, born_now)
         self._before: dict[str, StoredFlow | None] = {}
         self._after: dict[str, StoredFlow | None] = {}
         self._sources_before: dict[str, StoredSource | None] = {}
@@ -95,7 +111,8 @@ class Edit:
         """Store the flow; `life` is that of a new one."""
         known = self.flow(flow.id)
         if known is None:
-            self._after[flow.id] = StoredFlow(flow, self.now_ns, self.now_ns, life)
+            born = self._births.flow
+            self._after[flow.id] = StoredFlow(flow, born.created_ns, born.updated_ns, life)
         else:
             self._after[flow.id] = replace(known, flow=flow)
 
@@ -109,7 +126,9 @@ class Edit:
 
         `flows` is its new count of flows.
         """
-        known = self.source(source.id) or StoredSource(source, self.now_ns, self.now_ns)
+        born = self._births.source
+        made = StoredSource(source, born.created_ns, born.updated_ns)
+        known = self.source(source.id) or made
         count = known.flows if flows is None else flows
         self._sources_after[source.id] = replace(known, source=source, flows=count)
 
@@ -197,15 +216,16 @@ class Edit:
         self.access.check_change(classes, auth_classes(after.tags))
 
     def _made(self, flow: Flow) -> Flow:
+        born = self._births.flow
         return replace(
             flow,
-            created=date_time(self.now_ns),
-            metadata_updated=date_time(self.now_ns),
+            created=date_time(born.created_ns),
+            metadata_updated=date_time(born.updated_ns),
             metadata_version=new_uuid()
             if flow.metadata_version is UNSET
             else flow.metadata_version,
-            created_by=flow.created_by or self.by or UNSET,
-            updated_by=flow.updated_by or self.by or UNSET,
+            created_by=flow.created_by or born.created_by or UNSET,
+            updated_by=flow.updated_by or born.updated_by or UNSET,
         )
 
     def _changed(self, flow: Flow, before: Flow) -> Flow:
@@ -223,7 +243,6 @@ class Edit:
         self, source_id: str, after: StoredSource | None, born: list[Event], gone: list[Event]
     ) -> Iterable[Change]:
         before = self._sources_before[source_id]
-        now, by = date_time(self.now_ns), self.by or UNSET
         if after is None:
             if before is not None:
                 yield Delete(SOURCE, source_id, before.version)
@@ -235,16 +254,29 @@ class Edit:
         if not self.access.everything:
             self._check_classes(None if before is None else before.source, source)
         if before is None:
-            source = replace(source, created=now, updated=now, created_by=by, updated_by=by)
-        elif source != before.source:
-            source = replace(source, updated=now, updated_by=by or source.updated_by)
+            after = replace(after, source=self._born(source))
+        elif source != before.source and not self._imports:
+            now, by = date_time(self.now_ns), self.by or source.updated_by
+            source = replace(source, updated=now, updated_by=by)
+            after = replace(after, source=source, updated_ns=self.now_ns)
         else:
             yield after.put()
             return
-        yield replace(after, source=source, updated_ns=self.now_ns).put()
+        source = after.source
+        yield after.put()
         if self.gateway.listening:
             type_: EventType = "sources/created" if before is None else "sources/updated"
             born.append(source_event(type_, self.now_ns, {"source": source}, source))
+
+    def _born(self, source: Source) -> Source:
+        born = self._births.source
+        return replace(
+            source,
+            created=date_time(born.created_ns),
+            updated=date_time(born.updated_ns),
+            created_by=born.created_by or UNSET,
+            updated_by=born.updated_by or UNSET,
+        )
 
     def _note(self, to: list[Event], type_: EventType, body: object, flow: Flow) -> None:
         if self.gateway.listening:

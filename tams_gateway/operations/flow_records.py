@@ -59,6 +59,22 @@ class StoredSource(msgspec.Struct, frozen=True):
         return Put(SOURCE, self.source.id, msgspec.json.encode(self.source), fields, self.version)
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """When something was made and last changed, and by whom; nanoseconds since 1970."""
+
+    created_ns: int
+    updated_ns: int
+    created_by: str | None = None
+    updated_by: str | None = None
+
+
+class Births(msgspec.Struct, frozen=True):
+    """The origins of a flow that comes from another server, and of its source if it is new."""
+
+    flow: Origin
+    source: Origin
+
+
 def read_flow(record: Record) -> StoredFlow:
     """Decode a flow's record."""
     return StoredFlow(

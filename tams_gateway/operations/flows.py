@@ -100,7 +100,7 @@ def put_flow(gateway: Gateway, request: Request) -> Response:
         _check_access(edit, sent, stored)
     if stored is not None:
         stored.flow.check_writable()
-    flow = _described(gateway, sent, stored)
+    flow = described(gateway, sent, stored)
     if not edit.access.everything:
         before = stored.flow if stored else None
         flow = relations.as_seen(edit, before, flow, "/flow_collection")
@@ -134,7 +134,7 @@ def _check_access(edit: Edit, sent: FlowPut, stored: StoredFlow | None) -> None:
             access.require(Permission.WRITE, classes, absent, f"source {source_id}")
 
 
-def _described(gateway: Gateway, sent: FlowPut, stored: StoredFlow | None) -> Flow:
+def described(gateway: Gateway, sent: FlowPut, stored: StoredFlow | None) -> Flow:
     """Return the flow as the body describes it, with what the server owns kept from before."""
     before = stored.flow if stored else None
     if sent.technical is not None:

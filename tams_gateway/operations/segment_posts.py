@@ -1,7 +1,7 @@
 """Posting of segments, one or many, in one transaction (R-SEG-10 to -29)."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -10,6 +10,7 @@ from tams_gateway.auth.access import Permission
 from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.errors import Invalid, Refusal
 from tams_gateway.domain.identifiers import path_uuid
+from tams_gateway.domain.media_object import MediaObject
 from tams_gateway.domain.segment import (
     Posted,
     SegmentDocument,
@@ -44,10 +45,8 @@ def post_segments(gateway: Gateway, request: Request) -> Response:
     stored = edit.existing(flow_id, Permission.WRITE)
     sent = parse_post(request.body)
     stored.flow.check_writable()
-    if not stored.flow.container:
-        raise Invalid(f"flow {flow_id} has no container, so it has no segments of its own")
     posts = sent if isinstance(sent, list) else [sent]
-    outcomes = _add(gateway, request, stored, posts)
+    outcomes = add(gateway, request, stored, posts)
     failed = {index: one for index, one in enumerate(outcomes) if one is not None}
     if not failed:
         return Response(status=201)
@@ -78,11 +77,21 @@ def _failures(gateway: Gateway, posts: Sequence[SegmentPost], failed: dict[int, 
     )
 
 
-def _add(
-    gateway: Gateway, request: Request, stored: StoredFlow, posts: Sequence[SegmentPost]
+def add(
+    gateway: Gateway,
+    request: Request,
+    stored: StoredFlow,
+    posts: Sequence[SegmentPost],
+    new: Mapping[str, MediaObject] = {},
 ) -> list[Outcome]:
-    """Store what can be stored; a round is tried again without what meets stored segments."""
-    objects = _objects(gateway, posts)
+    """Store what can be stored; a round is tried again without what meets stored segments.
+
+    `new` are allocated objects that are not stored yet. Raises `Invalid` for a flow that has no
+    segments of its own.
+    """
+    if not stored.flow.container:
+        raise Invalid(f"flow {stored.flow.id} has no container, so it has no segments of its own")
+    objects = {id_: Stored(one, ABSENT) for id_, one in new.items()} | _objects(gateway, posts)
     hidden = references.hidden(
         gateway, request.access, stored.flow.id, (one.object for one in objects.values())
     )

@@ -50,19 +50,24 @@ def get_webhook(gateway: Gateway, request: Request) -> Response:
 
 def post_webhook(gateway: Gateway, request: Request) -> Response:
     """Register a webhook under a new id, whatever others there are (R-WHK-02, -04)."""
+    webhook_id = new_uuid()
+    put = registered(gateway, request, webhook_id)
+    headers = {"Location": f"{request.base}/service/webhooks/{webhook_id}"}
+    return _stored(gateway, put, headers)
+
+
+def registered(gateway: Gateway, request: Request, webhook_id: str) -> Put:
+    """Return the change that registers a webhook under an id that none has."""
     sink = _sink(gateway)
     sent = parse_post(request.body)
     _check(gateway, sink, request, sent)
-    webhook_id = new_uuid()
-    webhook = StoredWebhook(
+    return StoredWebhook(
         **_members(sent, webhook_id),
         owner=request.principal,
         base=request.base,
         since=gateway.metadata.tip(),
         sealed=_sealed(sink, webhook_id, sent, UNSET),
-    )
-    headers = {"Location": f"{request.base}/service/webhooks/{webhook_id}"}
-    return _stored(gateway, webhook.put(ABSENT), headers)
+    ).put(ABSENT)
 
 
 def put_webhook(gateway: Gateway, request: Request) -> Response:

@@ -18,9 +18,10 @@ from tams_gateway_auth.user_commands import user
 
 from tams_gateway import selection
 from tams_gateway.cli.main import main
-from tams_gateway.cli.stores import bench
+from tams_gateway.cli.stores import bench, importing
 from tams_gateway.operations.kinds import AUTH_LOG
 from tams_gateway.plugin import loader
+from tams_gateway.plugin.commands import Openers
 from tams_gateway.settings import load
 from tams_gateway.storage.query import Query
 from tests.deployments import Deployment, in_process
@@ -69,7 +70,7 @@ def run(path: Path) -> Iterator[Run]:
             arguments,
             input=given,
             catch_exceptions=False,
-            obj=bench,
+            obj=Openers(bench, importing),
         )
         assert done.exit_code == status, done.output
         return done.stdout if status == 0 else done.stderr
