@@ -1,14 +1,17 @@
-"""What rows a select asks for, and the request that says so."""
+"""What rows a select asks for, and the request that says so.
 
-from collections.abc import Sequence
-from typing import TypeAlias
+The SDK makes requests of ibis expressions, at a millisecond each, and some it makes wrongly or not
+at all; so this does not use them.
+"""
 
-import ibis  # type: ignore[import-untyped]
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 from vastdb import _internal  # type: ignore[import-untyped]
 
-Literal: TypeAlias = int | str | bytes | bool
+from tams_gateway_vast.relation import Body, Literal, end_of
 
 
 class Is(msgspec.Struct, frozen=True):
@@ -19,7 +22,7 @@ class Is(msgspec.Struct, frozen=True):
 
 
 class In(msgspec.Struct, frozen=True):
-    """The column has one of these values."""
+    """The column has one of these values. There must be some: nothing is in an empty set."""
 
     column: str
     values: Sequence[Literal]
@@ -68,32 +71,44 @@ class NotNull(msgspec.Struct, frozen=True):
 Term: TypeAlias = Is | In | From | Over | UpTo | Under | IsNull | NotNull
 
 
+_NAMES: Final[Mapping[type[Term], str]] = {
+    Is: "equal",
+    In: "equal",
+    From: "greater_equal",
+    Over: "greater",
+    UpTo: "less_equal",
+    Under: "less",
+    IsNull: "is_null",
+    NotNull: "is_valid",
+}
+"""What each term is called in a request."""
+
+
 def request(
     schema: pa.Schema, columns: Sequence[str], where: Sequence[Term]
 ) -> _internal.QueryDataRequest:
-    """Return the request for columns of the rows that fulfil all terms."""
-    table = ibis.table(ibis.Schema.from_pyarrow(schema), name="t")
-    predicate = None
-    for term in where:
-        one = _expression(table[term.column], term)
-        predicate = one if predicate is None else predicate & one
-    return _internal.build_query_data_request(schema, predicate, list(columns))
+    """Return the request for columns of the rows that fulfil all terms.
+
+    Columns may be compared that are int64, uint64, string, binary, bool, or decimal128(38, 0); any
+    column without parts may be asked whether it is null. Raises `KeyError` for a column that the
+    schema has not, `ValueError` for an empty `In` and for another type.
+    """
+    end = end_of(schema, tuple(columns), tuple(dict.fromkeys(term.column for term in where)))
+    body = Body(end)
+    condition = body.call("and", [body.call("or", _alternatives(body, term)) for term in where])
+    serialized = body.finish(condition)
+    return _internal.QueryDataRequest(serialized, end.response_schema, end.response_parser)
 
 
-def _expression(column: ibis.Column, term: Term) -> ibis.Expr:
-    match term:
-        case Is():
-            return column == term.value
-        case In():
-            return column.isin(list(term.values))
-        case From():
-            return column >= term.value
-        case Over():
-            return column > term.value
-        case UpTo():
-            return column <= term.value
-        case Under():
-            return column < term.value
-        case IsNull():
-            return column.isnull()
-    return ~column.isnull()
+def _alternatives(body: Body, term: Term) -> list[int]:
+    """Put the comparisons of a term, of which one must hold; return their places."""
+    name, column = _NAMES[type(term)], body.end.compared[term.column]
+    if isinstance(term, IsNull | NotNull):
+        return [body.call(name, (column.place,))]
+    values = term.values if isinstance(term, In) else (term.value,)
+    if not values:
+        raise ValueError(f"nothing is in an empty set, asked for {term.column}")
+    literals = column.literals()
+    return [
+        body.call(name, (column.place, body.literal(column, literals, value))) for value in values
+    ]
