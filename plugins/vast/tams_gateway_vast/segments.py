@@ -1,0 +1,212 @@
+"""Reads segments of one life of a flow by time, and the lives that use an object.
+
+A cluster gives rows in no order, so a page is asked for by a window of time, as wide as the page
+is expected to be; the next window follows where the first had too few. Segments of one life do not
+overlap, so those that overlap the window `[start, end)` are those with `end_ns > start` and
+`start_ns < end`, and their order by end is their order by start.
+"""
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from tams_gateway.domain.timerange import ETERNITY, SECOND, Span
+from tams_gateway.storage.matching import first_page
+from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
+from tams_gateway.storage.records import Segment, Use
+from tams_gateway_vast import rows
+from tams_gateway_vast.conditions import is_ordered
+from tams_gateway_vast.differences import INIT, MEDIA
+from tams_gateway_vast.kind_tables import FLOWS
+from tams_gateway_vast.layout import FLOW_OBJECT_REFERENCES, LIVES, SEGMENTS
+from tams_gateway_vast.predicates import From, In, Is, Over, Term, Under
+from tams_gateway_vast.records import EMPTY, Bounds, batches
+from tams_gateway_vast.texts import loaded, stored
+
+if TYPE_CHECKING:
+    from tams_gateway_vast.cluster import Cluster, Transaction
+
+_BOUNDS: Final = ("first_ns", "last_ns", "segment_count")
+
+
+def page(cluster: "Cluster", query: SegmentQuery) -> Page[Segment]:
+    """Return a page of the segments of a life. Raises `StoreError`."""
+    span = query.span or ETERNITY
+    if span.end <= span.start:
+        return Page([], False)
+    if query.object_id is not None:
+        return cluster.read(lambda transaction: _of_object(transaction, query, span))
+    life = Use(query.flow_id, query.life)
+    found = cluster.read(
+        lambda transaction: _Timeline(transaction, life).first(
+            span, query.limit + 1, reverse=query.reverse, after=query.after
+        )
+    )
+    return first_page(found, query.limit)
+
+
+def extent(
+    cluster: "Cluster", flow_id: str, life: int, within: Span | None = None
+) -> tuple[Segment, Segment] | None:
+    """Return the first and the last segment of a life that overlap a span. Raises `StoreError`."""
+    span = ETERNITY if within is None else within
+
+    def ends(transaction: "Transaction") -> tuple[Segment, Segment] | None:
+        timeline = _Timeline(transaction, Use(flow_id, life))
+        first = timeline.first(span, 1)
+        last = timeline.first(span, 1, reverse=True) if first else []
+        return (first[0], last[0]) if first and last else None
+
+    return cluster.read(ends) if span.start < span.end else None
+
+
+def uses(cluster: "Cluster", query: UseQuery) -> Page[Use]:
+    """Return a page of the lives that use an object. Raises `StoreError`."""
+    where: list[Term] = [
+        Is("object_id", stored(query.object_id)),
+        Is("role", INIT if query.as_init else MEDIA),
+    ]
+    after = query.after
+    if after is not None and is_ordered(after.flow_id):
+        where.append(From("flow_id", stored(after.flow_id)))
+    columns = ("flow_id", "life")
+    found: pa.Table = cluster.read(
+        lambda transaction: transaction.select(FLOW_OBJECT_REFERENCES, columns, where)
+    )
+    each = found.group_by(list(columns)).aggregate([])
+    values = [each.column(name).to_pylist() for name in columns]
+    lives = sorted(Use(loaded(flow_id), life) for flow_id, life in zip(*values, strict=True))
+    return first_page((one for one in lives if after is None or one > after), query.limit)
+
+
+def _of_life(life: Use) -> list[Term]:
+    return [Is("flow_id", stored(life.flow_id)), Is("life", life.life)]
+
+
+def _of_object(transaction: "Transaction", query: SegmentQuery, span: Span) -> Page[Segment]:
+    """Return a page of the segments of one object: its references know where they end."""
+    life = _of_life(Use(query.flow_id, query.life))
+    start = span.start
+    if query.after is not None and not query.reverse:
+        start = max(start, query.after)
+    where = [
+        Is("object_id", stored(query.object_id or "")),
+        *life,
+        Is("role", MEDIA),
+        Over("end_ns", start),
+    ]
+    if query.after is not None and query.reverse:
+        where.append(Under("end_ns", query.after))
+    found = transaction.select(FLOW_OBJECT_REFERENCES, ("end_ns",), where)
+    ends = sorted(found.column("end_ns").to_pylist())
+    # Of those that end behind the span, only the first may begin inside.
+    ends = ends[: bisect_left(ends, span.end) + 1]
+    if query.reverse:
+        ends.reverse()
+    items: list[Segment] = []
+    for some in batches(ends[: query.limit + 2]):
+        chosen = transaction.select(SEGMENTS, rows.SEGMENT, [*life, In("end_ns", some)])
+        items += rows.segments(transaction, chosen)
+    items = [one for one in items if one.start_ns < span.end]
+    items.sort(key=lambda one: one.end_ns, reverse=query.reverse)
+    return first_page(items, query.limit)
+
+
+class _Timeline:
+    """The segments of a life, as one transaction sees them."""
+
+    def __init__(self, transaction: "Transaction", life: Use) -> None:
+        self._transaction = transaction
+        self._life = life
+        self._known: Bounds | None = None
+
+    def first(
+        self, span: Span, count: int, *, reverse: bool = False, after: int | None = None
+    ) -> list[Segment]:
+        """Return the first segments that overlap a span, as many as there are up to `count`.
+
+        `reverse` begins at its end. `after` is the `end_ns` of a segment before the first.
+        """
+        terms = _of_life(self._life)
+        if after is not None and reverse:
+            terms.append(Under("end_ns", after))
+            span = Span(span.start, min(span.end, after))
+        elif after is not None:
+            span = Span(max(span.start, after), span.end)
+        width = span.end - span.start
+        if width > count * SECOND:
+            # So many seconds hold a page, unless segments are very short; else their number tells.
+            bounds = self._bounds()
+            span = _common(span, bounds)
+            width = _width(bounds, count)
+        found: list[Segment] = []
+        while len(found) < count and span.start < span.end:
+            window = _window(span, width, reverse=reverse)
+            new = self._overlapping(window, terms, None if width == 1 else _most(count))
+            if width > 1 and len(new) == _most(count):
+                width = _narrower(width, new, count)
+                continue
+            found += sorted(new, key=lambda one: one.end_ns, reverse=reverse)
+            span = _rest(span, window, found, reverse=reverse)
+            width *= 1 if 2 * len(new) >= count else 2 if new else 4
+        return found[:count]
+
+    def _overlapping(self, window: Span, terms: list[Term], most: int | None) -> list[Segment]:
+        where = [*terms, Over("end_ns", window.start), Under("start_ns", window.end)]
+        found = self._transaction.select(SEGMENTS, rows.SEGMENT, where, limit=most)
+        return rows.segments(self._transaction, found)
+
+    def _bounds(self) -> Bounds:
+        """Return the bounds of the life, which stand with the record that has it, if one has."""
+        if self._known is None:
+            number = self._life.life
+            flow_id = stored(self._life.flow_id)
+            where = [Is("id", flow_id), Is("life", number)]
+            found = self._transaction.select(FLOWS, _BOUNDS, where, limit=1)
+            if not found.num_rows:
+                found = self._transaction.select(LIVES, _BOUNDS, _of_life(self._life), limit=1)
+            values = [found.column(name).to_pylist() for name in _BOUNDS]
+            first, last, count = (one[0] or 0 for one in values) if found.num_rows else (0, 0, 0)
+            self._known = Bounds(first, last, count) if count else EMPTY
+        return self._known
+
+
+def _common(span: Span, bounds: Bounds) -> Span:
+    if not bounds.count:
+        return Span(0, 0)
+    return Span(max(span.start, bounds.first_ns), min(span.end, bounds.last_ns))
+
+
+def _width(bounds: Bounds, count: int) -> int:
+    """Return how wide a window is to be for so many segments, and for half as many more."""
+    if not bounds.count:
+        return 1
+    length = bounds.last_ns - bounds.first_ns
+    return max(3 * (count - 1) * length // 2, length) // bounds.count + 1
+
+
+def _most(count: int) -> int:
+    """Return so many segments that a window with them was too wide."""
+    return count + count // 2 + 3
+
+
+def _narrower(width: int, found: list[Segment], count: int) -> int:
+    """Return how wide a window is to be after one that had too many: as those that came say."""
+    length = sum(one.end_ns - one.start_ns for one in found)
+    return max(min(width // 2, 5 * count * length // (4 * len(found)) + 1), 1)
+
+
+def _window(span: Span, width: int, *, reverse: bool) -> Span:
+    if reverse:
+        return Span(max(span.start, span.end - width), span.end)
+    return Span(span.start, min(span.end, span.start + width))
+
+
+def _rest(span: Span, window: Span, found: list[Segment], *, reverse: bool) -> Span:
+    """Return what of the span is behind a window and the last segment found in it."""
+    if reverse:
+        end = min(window.start, found[-1].start_ns) if found else window.start
+        return Span(span.start, end)
+    start = max(window.end, found[-1].end_ns) if found else window.end
+    return Span(start, span.end)
