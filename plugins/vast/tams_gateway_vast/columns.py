@@ -37,8 +37,8 @@ class Form(enum.Enum):
 class Column(msgspec.Struct, frozen=True):
     """A column of a table.
 
-    It is filled from a field of the record, or else from the member of the body at `path`; one with
-    neither is the writer's own.
+    It is filled from a field of the record, or else from the member of the body at `path`, where
+    `default` is what the member means that is left out; one with neither is the writer's own.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Column(msgspec.Struct, frozen=True):
     field: str | None = None
     path: tuple[str, ...] = ()
     form: Form = Form.PLAIN
+    default: Scalar = None
 
     def read(self, document: Mapping[str, object]) -> Scalar:
         """Return what the document of a body has at the path; None for nothing of the type."""
@@ -54,6 +55,8 @@ class Column(msgspec.Struct, frozen=True):
             if not isinstance(found, Mapping):
                 return None
             found = found.get(name)
+        if found is None:
+            return self.default
         return self.accept(_FORMS[self.form](found))
 
     def accept(self, value: object) -> Scalar:
@@ -109,6 +112,11 @@ def time(name: str, *path: str) -> Column:
 def of_field(column: Column, field: str) -> Column:
     """Return the column filled from a field of the record."""
     return msgspec.structs.replace(column, field=field)
+
+
+def or_else(column: Column, default: Scalar) -> Column:
+    """Return the column with what a member means that bodies leave out."""
+    return msgspec.structs.replace(column, default=default)
 
 
 def _plain(value: object) -> object:

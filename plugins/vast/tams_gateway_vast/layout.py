@@ -262,20 +262,21 @@ def filled(layout: Layout, body: bytes, fields: Mapping[str, Value]) -> dict[str
     """
     values: dict[str, Scalar] = {}
     document: Mapping[str, object] | None = None
+    read = False
     for column in layout.table.columns:
         if column.field is not None:
             known = column.field in layout.columns_by_field
             values[column.name] = column.accept(fields.get(column.field)) if known else None
         elif column.path:
-            if document is None:
-                document = _document(body)
-            values[column.name] = column.read(document)
+            if not read:
+                document, read = _document(body), True
+            values[column.name] = None if document is None else column.read(document)
     return values
 
 
-def _document(body: bytes) -> Mapping[str, object]:
+def _document(body: bytes) -> Mapping[str, object] | None:
     try:
         document = msgspec.json.decode(body)
     except (ValueError, RecursionError):  # A body may be any bytes; what is no JSON has no members.
-        return {}
-    return document if isinstance(document, dict) else {}
+        return None
+    return document if isinstance(document, dict) else None

@@ -44,7 +44,7 @@ _WHOLE: Final = (
 )
 """Tables whose projections hold every column."""
 
-_OTHER_WAY: Final = (
+SECOND_ORDERS: Final = (
     (TAGS, ("entity_type", "entity_id")),
     (FIELD_VALUES, ("field", "value")),
     (FLOW_COLLECTIONS, ("flow_id",)),
@@ -118,7 +118,7 @@ def _status(transaction: Transaction, projections: Sequence[Projection]) -> Sequ
 
 def _every(layouts: Layouts) -> Sequence[Projection]:
     first = [_projection(table, table.sorted_by) for table in layouts.tables if table.sorted_by]
-    return [*first, *(_projection(table, sorted_by) for table, sorted_by in _OTHER_WAY)]
+    return [*first, *(_projection(table, sorted_by) for table, sorted_by in SECOND_ORDERS)]
 
 
 def _projection(table: Table, sorted_by: tuple[str, ...]) -> Projection:

@@ -118,11 +118,6 @@ class Schema:
             raise StoreError(
                 f"{place}: has lost tables: {', '.join(gone)}; restore it from a snapshot"
             )
-        if found.shards != self._settings.shards:
-            raise StoreError(
-                f"{place}: was made with shards = {found.shards}, the config says "
-                f"{self._settings.shards}; all gateways need the number it was made with"
-            )
 
     def refuse_unless_automatic(self, what: str, command: str) -> None:
         """Raise `StoreError` where `auto_init` is off, naming the command."""

@@ -118,6 +118,15 @@ def test_a_flow_fills_its_columns() -> None:
     assert not {"id", "version", "body", "fields", "parts", "kind", "touched_ns"} & set(row)
 
 
+def test_what_bodies_leave_out_is_filled_where_it_means_something() -> None:
+    layout = LAYOUTS.layout_of(OBJECT)
+
+    row = filled(layout, b'{"id":"o","uses":2}', {})
+    assert (row["state"], row["init"], row["uses"]) == ("allocated", False, 2)
+    row = filled(layout, b"[]", {})
+    assert (row["state"], row["init"], row["uses"]) == (None, None, None)
+
+
 def test_a_column_of_a_field_is_null_where_the_field_is_unset() -> None:
     row = filled(LAYOUTS.layout_of(FLOW), b'{"label":"x","frame_width":1}', {})
 
