@@ -97,6 +97,12 @@ class Server:
             method in (None, one.method) and command in (None, one.command) for one in self.requests
         )
 
+    def clear(self) -> None:
+        """Forget all data, too: every transaction is rolled back, and the bucket is empty."""
+        with self.transactions.lock:
+            self.transactions.clear(Database(frozenset({self.bucket})))
+        self.forget()
+
     def stop(self, endpoint: int) -> None:
         """Let an endpoint be gone: it refuses connections, and those it had are cut."""
         self._listeners[endpoint].close()

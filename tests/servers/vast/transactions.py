@@ -104,10 +104,20 @@ class Transactions:
         """End it without a trace."""
         self._end(transaction)
 
+    def clear(self, database: Database) -> None:
+        """Roll all back, and begin with another state."""
+        self.roll_back_all()
+        self.committed = database
+
     def roll_back_all(self) -> None:
         """End all that are open."""
         for one in list(self._open.values()):
             self.roll_back(one)
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions wait for the end of another."""
+        return len(self._waiting)
 
     def touch_rows(self, transaction: Transaction, keys: Collection[Key]) -> None:
         """Say that it is about to change rows; raise 409, or wait, as the switches have it."""

@@ -1,0 +1,590 @@
+"""The VAST test server does what its switches and faults say; asked by the SDK, unpatched."""
+
+import http.client
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vastdb import _internal as sdk
+from vastdb import errors
+from vastdb.config import BackoffConfig
+
+from tests.servers.vast import Fault, Server, Switches, vast
+from tests.servers.vast.process import vast_process
+from tests.servers.vast.rows import ROW_NUMBER, Rows
+
+SCHEMA: Final = pa.schema([("a", pa.int64()), ("s", pa.string())])
+IDS: Final = pa.schema([("$row_id", pa.uint64())])
+REFUSED: Final = (errors.BadRequest, errors.Conflict)
+
+
+class Client:
+    """A session of the SDK with one table."""
+
+    def __init__(self, server: Server, endpoint: int = 0, secret: str = "") -> None:
+        self.bucket = server.bucket
+        self.api = sdk.VastdbApi(
+            server.access,
+            secret or server.secret,
+            endpoints=[server.endpoints[endpoint]],
+            max_entities_per_page=1000,
+            backoff_config=BackoffConfig(max_tries=1),
+        )
+
+    def begin(self) -> int:
+        return int(self.api.begin_transaction().headers["tabular-txid"])
+
+    def commit(self, txid: int) -> None:
+        self.api.commit_transaction(txid)
+
+    def create(self, *values: int) -> None:
+        """Make the table, with rows 0, 1, ... that have these values."""
+        txid = self.begin()
+        self.api.create_schema(self.bucket, "s", txid)
+        self.api.create_table(self.bucket, "s", "t", SCHEMA, txid)
+        self.insert(txid, *values)
+        self.commit(txid)
+
+    def insert(self, txid: int, *values: int, text: str = "") -> list[int]:
+        rows = pa.record_batch([list(values), [text] * len(values)], schema=SCHEMA)
+        answer = self.api.insert_rows(self.bucket, "s", "t", serialized(rows), txid)
+        (ids,) = pa.ipc.open_stream(answer.content)
+        return ids.column(0).to_pylist()
+
+    def update(self, txid: int, row: int, value: int) -> None:
+        batch = pa.record_batch([[row], [value]], schema=IDS.append(SCHEMA.field("a")))
+        self.api.update_rows(self.bucket, "s", "t", serialized(batch), txid)
+
+    def delete(self, txid: int, *rows: int) -> None:
+        batch = pa.record_batch([list(rows)], schema=IDS)
+        self.api.delete_rows(self.bucket, "s", "t", serialized(batch), txid)
+
+    def read(self, txid: int = 0) -> dict[int, int]:
+        """Return the values of `a` by row id."""
+        asked = sdk.build_query_data_request(pa.schema([*IDS, *SCHEMA]), None, ["$row_id", "a"])
+        answer = self.api.query_data(self.bucket, "s", "t", asked.serialized, txid=txid)
+        found = {}
+        for _, _, table in sdk.parse_query_data_response(
+            io.BytesIO(answer.content), asked.response_schema, parser=asked.response_parser
+        ):
+            found.update(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        return found
+
+    def rename(self, txid: int, name: str) -> None:
+        self.api.alter_column(self.bucket, "s", "t", "s", txid, new_name=name)
+
+    def columns(self, txid: int = 0) -> list[str]:
+        found = self.api.list_all_columns(self.bucket, "s", "t", sorted_columns=False, txid=txid)
+        return [field.name for field in found]
+
+
+def serialized(batch: pa.RecordBatch) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with vast(endpoints=2) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Server) -> Iterator[Server]:
+    """One server for all tests, as new for each."""
+    running.switches = Switches()
+    running.clear()
+    yield running
+    running.faults = []
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    """A client of a table with two rows."""
+    client = Client(server)
+    client.create(10, 20)
+    server.forget()
+    return client
+
+
+def outcome(*steps: Callable[[], None]) -> list[str]:
+    """Do steps one after the other, and tell which conflict."""
+    found = []
+    for step in steps:
+        try:
+            step()
+        except errors.Conflict:
+            found.append("conflict")
+        else:
+            found.append("done")
+    return found
+
+
+def race(
+    client: Client, change: Callable[[int, int], None], *, second_while_first_open: bool
+) -> list[str]:
+    """Let two transactions, open at once, change something; return what call and commit gave."""
+    first, second = client.begin(), client.begin()
+    change(first, 1)
+    if second_while_first_open:
+        call = outcome(lambda: change(second, 2))
+        return [*call, *outcome(lambda: client.commit(first)), *ended(client, second)]
+    client.commit(first)
+    return [*outcome(lambda: change(second, 2)), "done", *ended(client, second)]
+
+
+def ended(client: Client, txid: int) -> list[str]:
+    try:
+        return outcome(lambda: client.commit(txid))
+    except errors.BadRequest:
+        return ["ended"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "committed", "while_open", "after"),
+    [
+        # What the second call, the first commit and the second commit get; whose value stays.
+        ("none", True, ("done done done", 2), ("done done done", 2)),
+        ("commit", True, ("done done conflict", 1), ("done done conflict", 1)),
+        ("commit", False, ("done done conflict", 1), ("done done done", 2)),
+        ("call", True, ("conflict done done", 1), ("conflict done done", 1)),
+        ("call", False, ("conflict done done", 1), ("done done done", 2)),
+    ],
+)
+def test_of_two_that_change_one_row(
+    server: Server,
+    client: Client,
+    rule: Any,
+    committed: bool,
+    while_open: tuple[str, int],
+    after: tuple[str, int],
+) -> None:
+    server.switches = Switches(rows=rule, rows_conflict_with_committed=committed)
+
+    def change(txid: int, value: int) -> None:
+        client.update(txid, 0, value)
+
+    for open_at_once, (expected, value) in ((True, while_open), (False, after)):
+        found = race(client, change, second_while_first_open=open_at_once)
+        assert (expected, value) == (" ".join(found), client.read()[0])
+
+
+def test_rows_conflict_by_row_and_with_deletions(server: Server, client: Client) -> None:
+    first, second, third = client.begin(), client.begin(), client.begin()
+    client.update(first, 0, 1)
+    client.update(second, 1, 2)
+    assert ["conflict"] == outcome(lambda: client.delete(third, 0, 1))
+    client.commit(first)
+    client.commit(second)
+    assert {0: 1, 1: 2} == client.read()
+
+
+@pytest.mark.parametrize(
+    ("after_waiting", "first_ends", "value"),
+    [
+        ("conflict", "commit", 1),
+        ("go on", "commit", 2),
+        ("conflict", "rollback", 2),
+        ("go on", "rollback", 2),
+    ],
+)
+def test_the_second_waits_for_the_end_of_the_first(
+    server: Server, client: Client, after_waiting: Any, first_ends: str, value: int
+) -> None:
+    server.switches = Switches(rows="waiting", after_waiting=after_waiting)
+    first, second = client.begin(), client.begin()
+    client.update(first, 0, 1)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(outcome, lambda: client.update(second, 0, 2))
+        waits(server)
+        getattr(client.api, f"{first_ends}_transaction")(first)
+        assert (["done"] if value == 2 else ["conflict"]) == waiting.result()
+    client.commit(second)
+    assert client.read()[0] == value
+
+
+def test_of_two_that_wait_for_each_other_one_is_refused(server: Server, client: Client) -> None:
+    server.switches = Switches(rows="waiting")
+    first, second = client.begin(), client.begin()
+    client.update(first, 0, 1)
+    client.update(second, 1, 2)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(outcome, lambda: client.update(second, 0, 2))
+        waits(server)
+        assert ["conflict"] == outcome(lambda: client.update(first, 1, 1))
+        client.api.rollback_transaction(first)
+        assert ["done"] == waiting.result()
+
+
+def waits(server: Server) -> None:
+    """Wait until a transaction waits for another."""
+    with server.transactions.lock:
+        while not server.transactions.waiting:
+            assert server.transactions.lock.wait(0.001) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "committed", "while_open", "after"),
+    [
+        ("none", True, ("done done done", "n2"), ("done done done", "n2")),
+        ("commit", True, ("done done conflict", "n1"), ("done done conflict", "n1")),
+        ("commit", False, ("done done conflict", "n1"), ("done done done", "n2")),
+        ("call", True, ("conflict done done", "n1"), ("conflict done done", "n1")),
+        ("call", False, ("conflict done done", "n1"), ("done done done", "n2")),
+    ],
+)
+def test_of_two_that_rename_one_column(
+    server: Server,
+    client: Client,
+    rule: Any,
+    committed: bool,
+    while_open: tuple[str, str],
+    after: tuple[str, str],
+) -> None:
+    server.switches = Switches(names=rule, names_conflict_with_committed=committed)
+
+    def change(txid: int, value: int) -> None:
+        client.rename(txid, f"n{value}")
+
+    for open_at_once, (expected, name) in ((True, while_open), (False, after)):
+        found = race(client, change, second_while_first_open=open_at_once)
+        assert (expected, ["a", name]) == (" ".join(found), client.columns())
+        back = client.begin()
+        client.api.alter_column(client.bucket, "s", "t", name, back, new_name="s")
+        client.commit(back)
+
+
+def test_a_conflict_of_names_may_roll_back_both(server: Server, client: Client) -> None:
+    server.switches = Switches(names="both")
+    first, second = client.begin(), client.begin()
+    client.rename(first, "n1")
+    assert ["conflict"] == outcome(lambda: client.rename(second, "n2"))
+    assert ["ended"] == ended(client, first) == ended(client, second)
+    assert ["a", "s"] == client.columns()
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("none", "done done done"),
+        ("commit", "done done conflict"),
+        ("call", "conflict done done"),
+        ("both", "conflict ended ended"),
+    ],
+)
+def test_of_two_that_create_one_table_or_schema(
+    server: Server, client: Client, rule: Any, expected: str
+) -> None:
+    server.switches = Switches(names=rule)
+    creating: tuple[Callable[[int], None], ...] = (
+        lambda txid: client.api.create_table(client.bucket, "s", "u", SCHEMA, txid),
+        lambda txid: client.api.create_schema(client.bucket, "v", txid),
+    )
+    for create in creating:
+        first, second = client.begin(), client.begin()
+        create(first)
+        call = outcome(lambda create=create, second=second: create(second))
+        assert expected.split() == [*call, *ended(client, first), *ended(client, second)]
+
+
+@pytest.mark.parametrize("isolation", ["snapshot", "latest"])
+def test_reads_are_isolated_as_told(server: Server, client: Client, isolation: Any) -> None:
+    server.switches = Switches(isolation=isolation)
+    reader, writer = client.begin(), client.begin()
+    client.insert(reader, 30)
+    client.update(writer, 0, 11)
+    assert {0: 10, 1: 20, 2: 30} == client.read(reader)
+    client.commit(writer)
+    assert {0: 10 if isolation == "snapshot" else 11, 1: 20, 2: 30} == client.read(reader)
+    assert {0: 11, 1: 20} == client.read()
+    client.commit(reader)
+    assert {0: 11, 1: 20, 2: 30} == client.read()
+
+
+def test_what_is_rolled_back_leaves_no_trace_and_no_row_id(server: Server, client: Client) -> None:
+    txid = client.begin()
+    assert [2] == client.insert(txid, 30)
+    client.rename(txid, "other")
+    client.delete(txid, 0)
+    # Any session may roll back any transaction.
+    Client(server, 1).api.rollback_transaction(txid)
+    assert ({0: 10, 1: 20}, ["a", "s"]) == (client.read(), client.columns())
+    txid = client.begin()
+    assert [3] == client.insert(txid, 30)
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, errors.BadRequest), (404, errors.NotFound)])
+def test_a_transaction_that_has_ended_is_refused(
+    server: Server, client: Client, status: Any, error: type[Exception]
+) -> None:
+    server.switches = Switches(ended=status)
+    txid = client.begin()
+    client.commit(txid)
+    calls: tuple[Callable[[int], object], ...] = (
+        client.commit,
+        client.api.rollback_transaction,
+        client.api.get_transaction,
+        client.insert,
+        client.read,
+    )
+    for call in calls:
+        with pytest.raises(error, match="tx_id"):
+            call(txid)
+
+
+def test_a_transaction_that_is_idle_is_rolled_back(server: Server, client: Client) -> None:
+    txid = client.begin()
+    client.update(txid, 0, 1)
+    server.switches = Switches(idle=0.0)
+    assert ["ended"] == ended(client, txid)
+    assert client.read()[0] == 10
+
+
+def test_limits_are_kept(server: Server, client: Client) -> None:
+    txid = client.begin()
+    client.insert(txid, 1, text="x" * (128 << 10))
+    with pytest.raises(errors.BadRequest, match="128 KiB"):
+        client.insert(txid, 1, text="x" * (128 << 10) + "x")
+    with pytest.raises(errors.BadRequest, match="ascending"):
+        client.delete(txid, 1, 0)
+    # The SDK knows no 413.
+    with pytest.raises(ValueError, match="413"):
+        client.insert(txid, *range(50), text="x" * (110 << 10))
+
+
+def test_signatures_are_checked(server: Server) -> None:
+    with pytest.raises(errors.Forbidden):
+        Client(server, secret="another")
+    server.switches = Switches(signature="off")
+    Client(server, secret="another")
+
+
+EXECUTED: Final[Mapping[Any, tuple[type[Exception], bool]]] = {
+    "slow down": (errors.Slowdown, False),
+    "unavailable": (errors.ServiceUnavailable, False),
+    # The SDK knows no 502.
+    "bad gateway": (ValueError, False),
+    "error": (errors.InternalServerError, False),
+    "closed before": (errors.ConnectionError, False),
+    "closed after": (errors.ConnectionError, True),
+    "cut": (errors.ConnectionError, True),
+    "ended": (errors.BadRequest, False),
+}
+
+
+@pytest.mark.parametrize("kind", EXECUTED)
+def test_a_fault_hits_one_commit(server: Server, client: Client, kind: Any) -> None:
+    error, executed = EXECUTED[kind]
+    server.faults = [Fault(kind=kind, method="PUT", command="transaction", at=2)]
+    for value in (1, 2, 3):
+        txid = client.begin()
+        client.update(txid, 0, value)
+        if value == 2:
+            with pytest.raises(error):
+                client.commit(txid)
+            assert client.read()[0] == (2 if executed else 1)
+            with suppress(errors.BadRequest):
+                client.api.rollback_transaction(txid)
+        else:
+            client.commit(txid)
+    assert client.read()[0] == 3
+
+
+def test_an_answer_to_a_select_is_cut_in_the_middle(server: Server, client: Client) -> None:
+    server.faults = [Fault(kind="cut", command="data", table="t", endpoint=0)]
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.read()
+    assert {0: 10, 1: 20} == client.read()
+
+
+def test_a_fault_may_be_of_one_endpoint_or_table_and_last(server: Server, client: Client) -> None:
+    other = Client(server, 1)
+    server.faults = [
+        Fault(kind="unavailable", endpoint=1, times=2),
+        Fault(kind="error", table="another"),
+    ]
+    for _ in range(2):
+        with pytest.raises(errors.ServiceUnavailable):
+            other.begin()
+        client.read()
+    other.begin()
+
+
+def test_a_request_hangs_and_each_is_late(server: Server, client: Client) -> None:
+    server.switches = Switches(latency=0.01)
+    server.faults = [Fault(kind="hang", seconds=0.1)]
+    for least in (0.11, 0.01):
+        start = time.monotonic()
+        client.begin()
+        assert time.monotonic() - start >= least
+
+
+def test_an_endpoint_is_gone_and_comes_back(server: Server, client: Client) -> None:
+    other = Client(server, 1)
+    other.begin()
+    server.stop(1)
+    for _ in range(2):
+        with pytest.raises(errors.ConnectionError):
+            other.begin()
+    client.begin()
+    server.start(1)
+    other.begin()
+
+
+def test_requests_are_logged_with_the_rows_that_they_move(server: Server, client: Client) -> None:
+    txid = client.begin()
+    client.insert(txid, 30, 40)
+    client.read(txid)
+    client.commit(txid)
+    found = [(one.method, one.command, one.table, one.rows) for one in server.requests]
+    assert found == [
+        ("POST", "transaction", "", 0),
+        ("POST", "rows", "vastdb/s/t", 2),
+        ("GET", "data", "vastdb/s/t", 4),
+        ("PUT", "transaction", "", 0),
+    ]
+    assert {200} == {one.status for one in server.requests}
+    assert server.count("GET") == server.count(command="rows") == 1
+
+
+def test_clients_choose_row_ids_in_a_column_of_their_own(server: Server, client: Client) -> None:
+    chosen = pa.schema([("vastdb_rowid", pa.int64()), ("a", pa.int64())])
+    txid = client.begin()
+    client.api.create_table(client.bucket, "s", "u", chosen, txid)
+    batch = pa.record_batch([[7, 3], [70, 30]], schema=chosen)
+    send = client.api.insert_rows
+    answer = send(client.bucket, "s", "u", serialized(batch), txid)
+    (ids,) = pa.ipc.open_stream(answer.content)
+    assert [7, 3] == ids.column(0).to_pylist()
+    with pytest.raises(errors.Conflict):
+        send(client.bucket, "s", "u", serialized(batch), txid)
+
+
+def test_the_log_brings_everything_back(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    first = Server(1, Switches(), "vastdb", log=log)
+    client = Client(first)
+    client.create(10, 20)
+    lost, kept = client.begin(), client.begin()
+    client.insert(lost, 30)
+    client.insert(kept, 40)
+    client.update(kept, 0, 11)
+    client.commit(kept)
+    first.close()
+    # As after a crash in the middle of the last write.
+    with log.open("ab") as file:
+        file.write(b"\0\0\0\xff half")
+    second = Server(1, Switches(), "vastdb", log=log)
+    try:
+        client = Client(second)
+        assert {0: 11, 1: 20, 3: 40} == client.read()
+        with pytest.raises(errors.BadRequest):
+            client.commit(lost)
+        assert lost + 2 == client.begin()
+    finally:
+        second.close()
+
+
+def test_a_server_in_another_process_is_told_and_asked_alike() -> None:
+    with vast_process(2) as server:
+        server.switches = Switches(version="5.5.0.0", signature="off")
+        connection = http.client.HTTPConnection(server.endpoints[1].removeprefix("http://"))
+        connection.request("POST", "/?transaction")
+        answer = connection.getresponse()
+        connection.close()
+        assert "vast 5.5.0.0" == answer.headers["Server"]
+        assert 1 == server.count("POST", "transaction")
+        server.forget()
+        assert [] == server.requests
+        assert server.cpu > 0
+        server.stop(1)
+        with pytest.raises(ConnectionRefusedError):
+            connection.connect()
+        server.start(1)
+        connection.connect()
+        connection.close()
+
+
+TYPES: Final = {0: pa.int64(), 1: pa.string()}
+STEPS: Final = st.lists(
+    st.tuples(st.sampled_from(["insert", "update", "delete"]), st.sets(st.integers(0, 40))),
+    min_size=20,
+    max_size=60,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(STEPS)
+def test_rows_are_those_of_a_plain_dictionary(steps: list[tuple[str, set[int]]]) -> None:
+    rows, model, following = Rows(), {}, 0
+    for number, (step, chosen) in enumerate(steps):
+        if step == "insert":
+            ids = np.arange(following, following + len(chosen), dtype=np.uint64)
+            following += len(chosen)
+        else:
+            ids = np.array(sorted(chosen), np.uint64)
+        values = {0: pa.array([number] * len(ids)), 1: pa.array([f"t{number}"] * len(ids))}
+        if step == "insert" and len(ids):
+            rows = rows.insert(ids, values, TYPES)
+            model |= dict.fromkeys(ids.tolist(), (number, f"t{number}"))
+        elif step == "update":
+            rows = rows.update(ids, {0: values[0]}, TYPES)
+            model |= {one: (number, model[one][1]) for one in chosen & model.keys()}
+        else:
+            rows = rows.delete(ids)
+            model = {one: value for one, value in model.items() if one not in chosen}
+    found = {}
+    for part in rows.parts:
+        alive = np.ones(len(part.block.ids), bool) if part.alive is None else part.alive
+        columns = [part.block.columns[n].filter(pa.array(alive)).to_pylist() for n in TYPES]
+        found.update(zip(part.block.ids[alive].tolist(), zip(*columns, strict=True), strict=True))
+    assert model == found
+    assert len(model) == rows.count
+    assert len(rows.parts) <= 17
+
+
+def test_an_index_finds_what_a_scan_finds() -> None:
+    count = 10_000
+    numbers = np.arange(count) * 7919 % count
+    texts = [None if n % 10 == 0 else f"{n:05}" for n in numbers.tolist()]
+    columns = {0: pa.array(numbers), 1: pa.array(texts)}
+    (part,) = Rows().insert(np.arange(count, dtype=np.uint64), columns, TYPES).parts
+    wanted = {0: (100, 199), 1: (b"00150", b"00160")}
+    found = [part.candidates(wanted, 0) for _ in range(10)]
+    assert found[0] is None
+    assert [n for n in range(count) if (texts[n] or "") and 150 <= numbers[n] <= 160] == (
+        found[-1].tolist()
+    )
+    assert [5, 6, 7] == part.candidates({ROW_NUMBER: (5, 7)}, 0).tolist()
+    assert [] == part.candidates({0: (count, None)}, 0).tolist()
+    assert [] == part.candidates({}, count).tolist()
+
+
+def test_threads_that_insert_get_row_ids_of_their_own(server: Server, client: Client) -> None:
+    barrier = threading.Barrier(4)
+
+    def insert(value: int) -> list[int]:
+        own = Client(server, value % 2)
+        txid = own.begin()
+        barrier.wait()
+        ids = [one for _ in range(10) for one in own.insert(txid, value)]
+        own.commit(txid)
+        return ids
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = [one for found in pool.map(insert, range(4)) for one in found]
+    assert list(range(2, 42)) == sorted(ids)
+    assert {0, 1, *ids} == client.read().keys()
