@@ -273,3 +273,11 @@ def test_an_answer_may_tell_of_a_failure() -> None:
 
     with pytest.raises(_internal.QueryDataInternalError, match="error_code=5"):
         answered(answer.encode(page, read, 0, 9) + answer.failed(5), page.schema)
+
+
+def test_what_a_select_cannot_do_is_refused() -> None:
+    request = _internal.build_query_data_request(NUMBERED, ROWS.s.contains("b"))
+    unknown = bytes(request.serialized).replace(b"match_substring", b"match_substrinG")
+
+    with pytest.raises(ValueError, match="match_substrinG is no comparison"):
+        relation.parse(unknown)

@@ -2,25 +2,21 @@
 
 import functools
 import itertools
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 import pyarrow as pa
-from flatbuffers import number_types as numbers
-from flatbuffers.table import Table
 from vastdb.vast_flatbuf.org.apache.arrow import flatbuf
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Literal import Literal
 from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.LiteralImpl import LiteralImpl
 from vastdb.vast_flatbuf.org.apache.arrow.flatbuf.Field import Field
 from vastdb.vast_flatbuf.org.apache.arrow.flatbuf.Schema import Schema
 from vastdb.vast_flatbuf.org.apache.arrow.flatbuf.Type import Type
 
-_FIRST_SLOT: Final = 4
-"""Where a vtable tells of a table's first member. Every literal has just one."""
+from tests.servers.vast.flatbuffer import Flatbuffer
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -34,17 +30,16 @@ class Leaf(msgspec.Struct, frozen=True):
     """What lies at `path`: for the items of a vector the vector."""
 
 
-def schema_of(schema: Schema) -> tuple[pa.Schema, Mapping[int, Leaf]]:
+def schema_of(request: Flatbuffer, table: int) -> tuple[pa.Schema, Mapping[int, Leaf]]:
     """Return the fields of a request, and its leaves by their numbers.
 
     Raises `ValueError` for a type that no column can have.
     """
     # All that a table points to lies behind it, and its vtable: so the rest of the request is the
     # key, which is the same for all requests of one kind.
-    table: Table = schema._tab
-    vtable = table.Pos - table.Get(numbers.SOffsetTFlags, table.Pos)
-    start = min(table.Pos, vtable)
-    return _schema(bytes(table.Bytes[start:]), table.Pos - start)
+    vtable = table - int.from_bytes(request.data[table : table + 4], "little", signed=True)
+    start = min(table, vtable)
+    return _schema(bytes(request.data[start:]), table - start)
 
 
 @functools.lru_cache(256)
@@ -141,59 +136,48 @@ _TYPES: Final[Mapping[int, tuple[str, Callable[[Any, Field], pa.DataType]]]] = {
 }
 
 
-def value_of(literal: Literal, kind: pa.DataType) -> Any:
+def value_of(request: Flatbuffer, literal: int, kind: pa.DataType) -> Any:
     """Return a value as it is compared: bytes for text, the whole numbers that times are.
 
     Raises `ValueError` for a kind of value that no comparison has.
     """
-    implementation, table = literal.ImplType(), literal.Impl()
-    at = table.Offset(_FIRST_SLOT)
-    if implementation in _NUMBERS:
-        flags = _NUMBERS[implementation]
-        value = table.Get(flags, table.Pos + at) if at else flags.py_type(0)
-        if implementation == LiteralImpl.Float16Literal:
-            return float(np.uint16(value).view(np.float16))
-        return value
-    if implementation == LiteralImpl.ListLiteral:
-        return [value_of(item, kind.value_type) for item in _items(table, at)]
-    if implementation not in _BYTES:
-        raise ValueError(f"nothing is compared with a literal of kind {implementation}")
-    start = table.Vector(at)
-    value = bytes(table.Bytes[start : start + table.VectorLen(at)])
-    if implementation == LiteralImpl.DecimalLiteral:
-        digits = str(int.from_bytes(value, "little", signed=True))
+    number, value = request.byte(literal, 0), request.table(literal, 1)
+    if number in _TEXTS:
+        return request.content(value, 0)
+    if number in _NUMBERS:
+        at = request.member(value, 0)
+        # 0 and False are left out, as what is absent is read as them.
+        return _NUMBERS[number](request.data if at else bytes(8), at)[0]
+    if number == LiteralImpl.DecimalLiteral:
+        digits = int.from_bytes(request.content(value, 0), "little", signed=True)
         return Decimal(f"{digits}E{-kind.scale}")
-    return value
-
-
-def _items(table: Table, at: int) -> Iterator[Literal]:
-    start = table.Vector(at)
-    for i in range(table.VectorLen(at)):
-        item = Literal()
-        item.Init(table.Bytes, table.Indirect(start + 4 * i))
-        yield item
+    if number == LiteralImpl.ListLiteral:
+        return [value_of(request, item, kind.value_type) for item in request.tables(value, 0)]
+    raise ValueError(f"nothing is compared with a literal of kind {number}")
 
 
 _NUMBERS: Final = {
-    LiteralImpl.BooleanLiteral: numbers.BoolFlags,
-    LiteralImpl.Int8Literal: numbers.Int8Flags,
-    LiteralImpl.Int16Literal: numbers.Int16Flags,
-    LiteralImpl.Int32Literal: numbers.Int32Flags,
-    LiteralImpl.Int64Literal: numbers.Int64Flags,
-    LiteralImpl.UInt8Literal: numbers.Uint8Flags,
-    LiteralImpl.UInt16Literal: numbers.Uint16Flags,
-    LiteralImpl.UInt32Literal: numbers.Uint32Flags,
-    LiteralImpl.UInt64Literal: numbers.Uint64Flags,
-    LiteralImpl.DateLiteral: numbers.Int64Flags,
-    LiteralImpl.TimeLiteral: numbers.Int64Flags,
-    LiteralImpl.TimestampLiteral: numbers.Int64Flags,
-    LiteralImpl.Float16Literal: numbers.Uint16Flags,
-    LiteralImpl.Float32Literal: numbers.Float32Flags,
-    LiteralImpl.Float64Literal: numbers.Float64Flags,
+    number: struct.Struct(f"<{letter}").unpack_from
+    for number, letter in (
+        (LiteralImpl.BooleanLiteral, "?"),
+        (LiteralImpl.Int8Literal, "b"),
+        (LiteralImpl.Int16Literal, "h"),
+        (LiteralImpl.Int32Literal, "i"),
+        (LiteralImpl.Int64Literal, "q"),
+        (LiteralImpl.UInt8Literal, "B"),
+        (LiteralImpl.UInt16Literal, "H"),
+        (LiteralImpl.UInt32Literal, "I"),
+        (LiteralImpl.UInt64Literal, "Q"),
+        (LiteralImpl.DateLiteral, "q"),
+        (LiteralImpl.TimeLiteral, "q"),
+        (LiteralImpl.TimestampLiteral, "q"),
+        (LiteralImpl.Float16Literal, "e"),
+        (LiteralImpl.Float32Literal, "f"),
+        (LiteralImpl.Float64Literal, "d"),
+    )
 }
-_BYTES: Final = (
+_TEXTS: Final = (
     LiteralImpl.StringLiteral,
     LiteralImpl.BinaryLiteral,
-    LiteralImpl.DecimalLiteral,
     LiteralImpl.FixedSizeBinaryLiteral,
 )

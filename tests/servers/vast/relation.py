@@ -8,16 +8,10 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Call import Call
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Expression import Expression
 from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.ExpressionImpl import ExpressionImpl
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.FieldIndex import FieldIndex
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.FieldRef import FieldRef
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Literal import Literal
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Relation import Relation as Root
-from vastdb.vast_flatbuf.org.apache.arrow.computeir.flatbuf.Source import Source
 
 from tests.servers.vast.fields import Leaf, schema_of, value_of
+from tests.servers.vast.flatbuffer import Flatbuffer
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -53,27 +47,28 @@ class Relation(msgspec.Struct, frozen=True):
 def parse(body: bytes) -> Relation:
     """Read a request.
 
-    Raises `ValueError` if it asks for what a select cannot do.
+    Raises `ValueError` if it asks for what a select cannot do, `struct.error` if it is cut.
     """
-    source = Source()
-    _at(source, Root.GetRootAs(body).Impl())
-    schema, leaves = schema_of(source.Schema())
-    projection = [source.Projection(i).Position() for i in range(source.ProjectionLength())]
-    terms = _Filter(leaves).terms(source.Filter())
+    request = Flatbuffer(body)
+    source = request.table(request.root, 1)
+    schema, leaves = schema_of(request, request.table(source, 3))
+    projection = [request.unsigned(index, 0) for index in request.tables(source, 4)]
+    terms = _Filter(request, leaves).terms(request.table(source, 2))
     return Relation(schema, projection, tuple(terms), leaves)
 
 
 class _Filter:
-    """Reads the filter of a request."""
+    """Reads the filter of a request: expressions, by where they begin."""
 
-    def __init__(self, leaves: Mapping[int, Leaf]) -> None:
+    def __init__(self, request: Flatbuffer, leaves: Mapping[int, Leaf]) -> None:
+        self.request = request
         self.leaves = leaves
         # An OR of thousands of values refers to one and the same expression for its column.
         self.numbers: dict[int, int] = {}
 
-    def terms(self, expression: Expression) -> Iterator[tuple[Alternative, ...]]:
-        for term in _arguments(_call(expression, "and")):
-            alternatives = [self.alternative(one) for one in _arguments(_call(term, "or"))]
+    def terms(self, expression: int) -> Iterator[tuple[Alternative, ...]]:
+        for term in self.arguments(expression, "and"):
+            alternatives = [self.alternative(one) for one in self.arguments(term, "or")]
             match alternatives:
                 case []:
                     raise ValueError("an OR of nothing")
@@ -82,50 +77,42 @@ class _Filter:
                 case _:
                     yield tuple(alternatives)
 
-    def alternative(self, expression: Expression) -> Alternative:
-        call = _call(expression)
-        if call.Name() == b"and":
-            return Both(tuple(self.comparison(_call(part)) for part in _arguments(call)))
-        return self.comparison(call)
+    def arguments(self, expression: int, name: str) -> list[int]:
+        found, arguments = self.call(expression)
+        if found != name:
+            raise ValueError(f"{found} where {name} is due")
+        return arguments
 
-    def comparison(self, call: Call) -> Comparison:
-        operation = call.Name().decode()
-        number = self.number(call.Arguments(0))
+    def alternative(self, expression: int) -> Alternative:
+        name, arguments = self.call(expression)
+        if name == "and":
+            return Both(tuple(self.comparison(*self.call(part)) for part in arguments))
+        return self.comparison(name, arguments)
+
+    def comparison(self, name: str, arguments: list[int]) -> Comparison:
+        number = self.number(arguments[0])
         leaf = self.leaves[number]
-        if operation in ("is_null", "is_valid"):
-            return Comparison(operation, number, leaf.path, None)
-        if operation not in _COMPARE and operation != "match_substring":
-            raise ValueError(f"{operation} is no comparison")
-        literal = Literal()
-        _at(literal, call.Arguments(1).Impl())
-        return Comparison(operation, number, leaf.path, value_of(literal, leaf.type))
+        if name in ("is_null", "is_valid"):
+            return Comparison(name, number, leaf.path, None)
+        if name not in _COMPARE and name != "match_substring":
+            raise ValueError(f"{name} is no comparison")
+        literal = self.request.table(arguments[1], 1)
+        return Comparison(name, number, leaf.path, value_of(self.request, literal, leaf.type))
 
-    def number(self, expression: Expression) -> int:
-        place = expression._tab.Pos
-        if place not in self.numbers:
-            reference, index = FieldRef(), FieldIndex()
-            _at(reference, expression.Impl())
-            _at(index, reference.Ref())
-            self.numbers[place] = index.Position()
-        return self.numbers[place]
+    def call(self, expression: int) -> tuple[str, list[int]]:
+        """Return the name of the function that is called, and its arguments."""
+        if self.request.byte(expression, 0) != ExpressionImpl.Call:
+            raise ValueError("a filter is made of calls")
+        call = self.request.table(expression, 1)
+        return self.request.content(call, 0).decode(), self.request.tables(call, 1)
 
-
-def _at(reader: Any, table: Any) -> None:
-    reader.Init(table.Bytes, table.Pos)
-
-
-def _call(expression: Expression, name: str = "") -> Call:
-    if expression.ImplType() != ExpressionImpl.Call:
-        raise ValueError("a filter is made of calls")
-    call = Call()
-    _at(call, expression.Impl())
-    if name and call.Name().decode() != name:
-        raise ValueError(f"{call.Name().decode()} where {name} is due")
-    return call
-
-
-def _arguments(call: Call) -> Iterator[Expression]:
-    return (call.Arguments(i) for i in range(call.ArgumentsLength()))
+    def number(self, expression: int) -> int:
+        """Return the number of the leaf that is compared."""
+        if expression not in self.numbers:
+            reference = self.request.table(expression, 1)
+            index = self.request.table(reference, 1)
+            self.numbers[expression] = self.request.unsigned(index, 0)
+        return self.numbers[expression]
 
 
 _COMPARE: Final[Mapping[str, tuple[Callable[..., pa.Array], Callable[[Any, Any], bool]]]] = {
