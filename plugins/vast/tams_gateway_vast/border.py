@@ -25,6 +25,10 @@ class Away(StoreError):
     """
 
 
+class Unsettled(StoreError):
+    """No answer to a commit, and no endpoint that tells whether it was made: never try it again."""
+
+
 class Busy(Away):
     """The cluster is at its limit; the request was not executed."""
 

@@ -13,12 +13,12 @@ from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Refused, Rival
+from tams_gateway_vast.border import Away, Refused, Rival, Unsettled
 from tams_gateway_vast.endpoints import Endpoint, EndpointHealth, Endpoints, told, waits
 from tams_gateway_vast.settings import Settings
 from tams_gateway_vast.transaction import ROW_ID, Transaction
 
-__all__ = ["ROW_ID", "Away", "Cluster", "Refused", "Rival", "Transaction"]
+__all__ = ["ROW_ID", "Away", "Cluster", "Refused", "Rival", "Transaction", "Unsettled"]
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Cluster:
         """Commit; return True if it is done, False if it is certainly not.
 
         None: it has ended, but its answer was lost, so that its writer has to look for what it
-        wrote. Raises `StoreError` where even that is not known, and what forbade the commit.
+        wrote. Raises `Unsettled` where even that is not known, and what forbade the commit.
         """
         txid = transaction.txid
         try:
@@ -91,7 +91,7 @@ class Cluster:
             self._leave(transaction)
             return False
         except StoreError as error:
-            if not self.rollback(txid):
+            if not self._settled(transaction, error):
                 return None
             if isinstance(error, Away):
                 return False
@@ -130,22 +130,36 @@ class Cluster:
         txid = endpoint.send("begin", _begun)
         return Transaction(endpoint, self._settings, self.sorted, txid)
 
-    def _leave(self, transaction: Transaction) -> None:
-        """Roll back what nobody waits for."""
+    def _settled(self, transaction: Transaction, error: StoreError) -> bool:
+        """Whether a commit that failed could be rolled back, False if it had ended."""
         try:
-            _roll_back(transaction.endpoint, transaction.txid)
+            return self.rollback(transaction.txid)
+        except StoreError as unknown:
+            told = (
+                f"{error}; and whether it was made is not known, since the cluster fails: {unknown}"
+            )
+            raise Unsettled(told) from unknown
+
+    def _leave(self, transaction: Transaction) -> None:
+        """Roll back what nobody waits for; not through an endpoint that has just failed."""
+        begun = transaction.endpoint
+        try:
+            _roll_back(self.endpoints.next() if begun.error else begun, transaction.txid)
         except StoreError as error:
             # It has ended already, or the cluster ends it when it has been idle for long.
             self._log.info("not_rolled_back", txid=transaction.txid, error=str(error))
 
     def _anywhere(self, attempt: Callable[[Endpoint], T]) -> T:
-        """Return what `attempt` returns; after `Away` it is made again, elsewhere if possible."""
+        """Return what `attempt` returns; after a failure it is made again, elsewhere if possible.
+
+        A `Rival` here is one that has ended the transaction.
+        """
         ends = time.monotonic() + self._settings.patience
         others = max(len(self.endpoints.all) - 1, 1)
         for wait in itertools.chain(itertools.repeat(0.0, others), waits()):
             try:
                 return attempt(self.endpoints.next())
-            except Away:
+            except (Away, Rival):
                 if time.monotonic() + wait >= ends:
                     raise
             time.sleep(wait)

@@ -184,11 +184,13 @@ def told(place: str, found: Sequence[EndpointHealth]) -> Health:
     return Health(len(bad) < len(found), f"{place}: {', '.join(lines)}", remedy)
 
 
-def _refuse_unlisted(answer: requests.Response, **_: object) -> None:
+def _look_at(answer: requests.Response, **_: object) -> None:
     """Raise `UnlistedStatus` where the SDK would raise a `ValueError` that tells nothing."""
     if answer.status_code not in _KNOWN:
         answer.close()
         raise UnlistedStatus(answer)
+    # Else it is guessed from the text of each refusal, which takes longer than the request.
+    answer.encoding = "utf-8"
 
 
 def _client(url: str, settings: Settings) -> VastdbApi:
@@ -209,7 +211,7 @@ def _client(url: str, settings: Settings) -> VastdbApi:
     session.mount(
         f"{urlsplit(url).scheme}://", HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS)
     )
-    session.hooks["response"].append(_refuse_unlisted)
+    session.hooks["response"].append(_look_at)
     return api
 
 

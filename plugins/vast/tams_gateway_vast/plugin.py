@@ -1,7 +1,12 @@
 """Registers the metadata store `vast`, and `tams-gateway vast`."""
 
+from collections.abc import Sequence
+
+import click
+
 from tams_gateway.plugin import Context, Provider, hookimpl
 from tams_gateway.storage.metadata import MetadataStore
+from tams_gateway_vast.commands import vast
 from tams_gateway_vast.settings import Settings
 
 
@@ -18,7 +23,7 @@ def _is_shared(settings: Settings) -> bool:
 
 @hookimpl
 def tams_metadata_store() -> Provider[MetadataStore]:
-    """Return the provider of the metadata store."""
+    """Return the provider of the store."""
     return Provider(
         name="vast",
         settings=Settings,
@@ -27,3 +32,9 @@ def tams_metadata_store() -> Provider[MetadataStore]:
         api=1,
         shared=_is_shared,
     )
+
+
+@hookimpl
+def tams_commands() -> Sequence[click.Command]:
+    """Return `tams-gateway vast`."""
+    return [vast]

@@ -86,7 +86,7 @@ def _check_endpoints(endpoints: Sequence[str]) -> None:
     for one in endpoints:
         if not _is_endpoint(one):
             raise ValueError(f"endpoints: {one!r} is no URL as http://vast.example.com")
-    if len(set(endpoints)) < len(endpoints):
+    if len({one.rstrip("/") for one in endpoints}) < len(endpoints):
         raise ValueError("endpoints: expected each URL once")
 
 
