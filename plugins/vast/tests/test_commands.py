@@ -1,6 +1,6 @@
 """`tams-gateway vast`: init, status, migrate, projections."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -8,15 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from tams_gateway.cli.main import main
-from tests.servers.vast import Server, Switches, vast
+from tests.servers.vast import Server
 
 Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with vast(switches=Switches(signature="off")) as running:
-        yield running
 
 
 @pytest.fixture

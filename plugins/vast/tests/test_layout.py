@@ -1,9 +1,14 @@
 """Where kinds lie in our tables, and what their typed columns hold."""
 
 import json
+from collections.abc import Mapping
 
+import msgspec
 import pytest
-from tams_gateway_vast.kind_tables import FLOWS, RECORDS
+from tams_gateway_auth.refresh_tokens import REFRESH_TOKENS, RefreshToken
+from tams_gateway_auth.tokens import API_TOKENS, ApiToken
+from tams_gateway_auth.users import USERS, Lock, User
+from tams_gateway_vast.kind_tables import FLOWS, KINDS, RECORDS
 from tams_gateway_vast.layout import (
     EVENT_LAYOUT,
     FIELD_VALUES,
@@ -15,14 +20,33 @@ from tams_gateway_vast.layout import (
     filled,
 )
 
+from tams_gateway.auth.journal import AuthEntry
+from tams_gateway.domain import technical
+from tams_gateway.domain.deletion_request import DeletionRequest, DeletionTask, Fault
+from tams_gateway.domain.flow import Flow
+from tams_gateway.domain.media_object import MediaObject
+from tams_gateway.domain.profile import Profile
+from tams_gateway.domain.source import Source
+from tams_gateway.operations.audit import Entry
 from tams_gateway.operations.kinds import ALL, DELETION_REQUEST, FLOW, OBJECT, PROFILE, SOURCE
 from tams_gateway.storage.records import FieldType, Kind
-from tams_gateway.storage.webhooks import WEBHOOK
+from tams_gateway.storage.webhooks import WEBHOOK, StoredWebhook, WebhookError
 
 LAYOUTS = Layouts()
 
 
-@pytest.mark.parametrize("kind", [*ALL, WEBHOOK], ids=lambda kind: kind.name)
+CREDENTIALS = (USERS, API_TOKENS, REFRESH_TOKENS)
+TECHNICAL = (technical.Video, technical.Audio, technical.Image, technical.Data, technical.Multi)
+ESSENCE = (
+    technical.VideoEssence,
+    technical.AudioEssence,
+    technical.ImageEssence,
+    technical.DataEssence,
+    technical.MultiEssence,
+)
+
+
+@pytest.mark.parametrize("kind", [*ALL, WEBHOOK, *CREDENTIALS], ids=lambda kind: kind.name)
 def test_every_field_of_a_kind_with_a_table_has_its_place(kind: Kind) -> None:
     layout = LAYOUTS.layout_of(kind)
     if layout.table is RECORDS:
@@ -34,6 +58,38 @@ def test_every_field_of_a_kind_with_a_table_has_its_place(kind: Kind) -> None:
             assert layout.set_table(field) is not None, field
         else:
             assert field in layout.columns_by_field, field
+
+
+BODIES: Mapping[str, Mapping[tuple[str, ...], tuple[type[msgspec.Struct], ...]]] = {
+    "source": {(): (Source,)},
+    "flow": {(): (Flow,), ("essence_parameters",): ESSENCE},
+    "object": {(): (MediaObject,)},
+    "profile": {
+        (): (Profile,),
+        ("flow_metadata",): TECHNICAL,
+        ("flow_metadata", "essence_parameters"): ESSENCE,
+    },
+    "webhook": {(): (StoredWebhook,), ("error",): (WebhookError,)},
+    "deletion_request": {
+        (): (DeletionTask,),
+        ("document",): (DeletionRequest,),
+        ("document", "error"): (Fault,),
+    },
+    "users": {(): (User,), ("lock",): (Lock,)},
+    "api_tokens": {(): (ApiToken,)},
+    "refresh_tokens": {(): (RefreshToken,)},
+    "auth_logs": {(): (AuthEntry,)},
+    "audit": {(): (Entry,)},
+}
+"""What the bodies of records, and their members, are made of."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_member_that_a_column_is_filled_from_is_one_of_the_body(kind: str) -> None:
+    for column in KINDS[kind].columns:
+        if column.path:
+            made_of = BODIES[kind][column.path[:-1]]
+            assert any(column.path[-1] in one.__struct_fields__ for one in made_of), column.name
 
 
 def test_all_kinds_with_segments_lie_in_flows() -> None:

@@ -1,6 +1,6 @@
 """Schema and tables: made once, migrated, refused; and their projections."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -19,13 +19,7 @@ from tams_gateway_vast.settings import Settings
 from tams_gateway.plugin import Secret
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.packing import pack_fields
-from tests.servers.vast import Fault, Server, Switches, vast
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with vast(switches=Switches(signature="off")) as running:
-        yield running
+from tests.servers.vast import Fault, Server
 
 
 def settings(server: Server, **options: object) -> Settings:
