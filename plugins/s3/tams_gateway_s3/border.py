@@ -1,4 +1,4 @@
-"""The border to boto3: its errors become ours, with what to do about them."""
+"""The border to botocore: its errors become ours, with what to do about them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,9 +54,9 @@ def code_of(error: BaseException | None) -> str:
 
 @contextmanager
 def border(what: str) -> Iterator[None]:
-    """Raise `MissingError`, `FullError` or `StoreError` for what boto3 raises in the block.
+    """Raise `MissingError`, `FullError` or `StoreError` for what botocore raises in the block.
 
-    `what` names the store in messages, which end in what to do. The cause is boto3's error.
+    `what` names the store in messages, which end in what to do. The cause is botocore's error.
     """
     try:
         yield
@@ -69,7 +69,7 @@ def border(what: str) -> Iterator[None]:
         told = " ".join(str(error).split())
         raise StoreError(f"{what}: no valid credentials: {told}; renew them") from error
     except (ResponseParserError, KeyError, TypeError, AttributeError, ValueError) as error:
-        # boto3 takes what a server answers for what it should answer.
+        # botocore takes what a server answers for what it should answer.
         raise StoreError(f"{what}: answered nonsense: {error!r}; is this an S3 server?") from error
     except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
         raise StoreError(f"{what}: does not answer: {error}; is its server up?") from error
@@ -78,7 +78,7 @@ def border(what: str) -> Iterator[None]:
 def tagged(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what is the answer of an S3 server, for use inside a `border`.
 
-    Others answer 200 as well, and boto3 takes it for what it wants; but they give no entity tag.
+    Others answer 200 as well, and botocore takes it for what it wants; but they give no entity tag.
     """
     answer["ETag"]
     return answer

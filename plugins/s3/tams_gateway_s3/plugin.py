@@ -12,7 +12,7 @@ from tams_gateway_s3.settings import Settings
 
 
 def _open(settings: Settings, context: Context) -> ObjectStore:
-    # boto3 takes long to import, so that `tams-gateway plugins` does without.
+    # botocore takes long to import, so that `tams-gateway plugins` does without.
     from tams_gateway_s3.store import S3Objects
 
     return S3Objects(settings, context.url_lifetime, context.now)

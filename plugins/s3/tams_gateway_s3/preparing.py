@@ -70,7 +70,7 @@ def _lifecycle_rule(prefix: str) -> Rule:
 
 
 def _rules(what: str, store: S3Objects, ours: Rule, key: str, name: str, argument: str) -> str:
-    """Add our rule to those of the bucket; return what was done. `name` is that of boto3."""
+    """Add our rule to those of the bucket; return what was done. `name` is that of botocore."""
     client, bucket = store.connection.client, {"Bucket": store.settings.bucket}
     try:
         with border(store.what):

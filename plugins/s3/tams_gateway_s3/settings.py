@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = "us-east-1"
     addressing: Literal["path", "virtual"] = "path"
     access_key: Secret | None = None
-    """With `secret_key`; without both, boto3 looks where it always does."""
+    """With `secret_key`; without both, botocore looks where it always does."""
     secret_key: Secret | None = None
     session_token: Secret | None = None
     profile: str | None = None
