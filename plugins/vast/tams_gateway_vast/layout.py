@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from tams_gateway.storage.records import FieldType, Kind, Value
-from tams_gateway_vast.columns import Scalar, Table, binary, number, of_field, text
+from tams_gateway_vast.columns import Column, Scalar, Table, binary, number, of_field, text
 from tams_gateway_vast.kind_tables import FLOWS, KINDS, RECORDS
 
 LIVES: Final = Table(
@@ -142,7 +143,7 @@ _TYPES: Final = {
 }
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Layout(msgspec.Struct, frozen=True, dict=True):
     """Where the records of a kind lie.
 
     `kind_name` is what the column `kind` holds, None where the table is of this kind alone.
@@ -164,6 +165,16 @@ class Layout(msgspec.Struct, frozen=True):
     def timed(self) -> bool:
         """Whether records stand in `flows`, beside the bounds of their lives."""
         return self.table is FLOWS
+
+    @cached_property
+    def of_fields(self) -> Sequence[tuple[str, Column]]:
+        """The fields that columns of the table are for, with these columns."""
+        return [(one.field, one) for one in self.table.columns if one.field is not None]
+
+    @cached_property
+    def of_body(self) -> Sequence[Column]:
+        """The columns of the table that are filled from bodies."""
+        return [one for one in self.table.columns if one.path]
 
     def set_table(self, field: str) -> SetTable | None:
         """Return the table that holds a SET field, None where only `fields` has it."""
@@ -260,21 +271,18 @@ def filled(layout: Layout, body: bytes, fields: Mapping[str, Value]) -> dict[str
     are: whoever makes Arrow rows of them escapes and cuts them. The writer's own columns are not
     among them.
     """
-    values: dict[str, Scalar] = {}
-    document: Mapping[str, object] | None = None
-    read = False
-    for column in layout.table.columns:
-        if column.field is not None:
-            known = column.field in layout.columns_by_field
-            values[column.name] = column.accept(fields.get(column.field)) if known else None
-        elif column.path:
-            if not read:
-                document, read = _document(body), True
+    values: dict[str, Scalar] = {
+        column.name: column.accept(fields.get(field)) if field in layout.columns_by_field else None
+        for field, column in layout.of_fields
+    }
+    if layout.of_body:
+        document = _document(body)
+        for column in layout.of_body:
             values[column.name] = None if document is None else column.read(document)
     return values
 
 
-def _document(body: bytes) -> Mapping[str, object] | None:
+def _document(body: bytes) -> dict[str, object] | None:
     try:
         document = msgspec.json.decode(body)
     except (ValueError, RecursionError):  # A body may be any bytes; what is no JSON has no members.

@@ -214,6 +214,10 @@ class Schema:
 
     def _sorting(self) -> bool:
         """Whether tables are to have sorting keys."""
-        if self._settings.sorting != "auto":
-            return self._settings.sorting
-        return self._cluster.version >= _SORTING
+        able = self._cluster.version >= _SORTING
+        if self._settings.sorting is True and not able:
+            version = ".".join(map(str, self._cluster.version))
+            raise StoreError(
+                f'sorting = true needs VAST 5.3.5, and this is {version}; leave it at "auto"'
+            )
+        return able and self._settings.sorting is not False

@@ -254,6 +254,16 @@ def test_a_cluster_that_does_not_sort_gets_projections_where_they_are_wanted(
     assert all(one.stats is None for one in found)
 
 
+def test_sorting_that_the_cluster_cannot_do_is_refused_and_may_be_left_out(server: Server) -> None:
+    cluster, chosen = connected(server, sorting=False)
+    open_schema(cluster, chosen)
+    assert cluster.sorted == set()
+
+    server.switches = msgspec.structs.replace(server.switches, version="5.3.4.9")
+    with pytest.raises(StoreError, match=r"needs VAST 5\.3\.5, and this is 5\.3\.4\.9; leave it"):
+        open_schema(*connected(server, sorting=True, schema="other"))
+
+
 def test_a_table_that_is_sorted_needs_no_projection_of_that_order(server: Server) -> None:
     cluster, chosen = connected(server)
     open_schema(cluster, chosen)
