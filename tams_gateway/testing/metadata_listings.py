@@ -225,13 +225,18 @@ class ListingsContract:
             "auth_classes": frozenset({"a", "\u00e9"}),
             "flow_collected_by": frozenset(),
         }
-        first = [Event("flows/created", 2**62, b"\0\xff", fields), Event("flows/updated", 1, b"")]
+        later = {"flow_id": "f\0"}
+        first = [
+            Event("flows/created", 2**62, b"\0\xff", fields),
+            Event("flows/updated", 1, b"", later),
+        ]
+        last = Event("flows/deleted", 0, b"3", later)
         start = store.tip()
         assert [] == store.events(start, 10).items
         store.apply([Emit(first)])
-        store.apply([Emit([Event("flows/deleted", 0, b"3")]), Put(THING, "a", b"")])
+        store.apply([Emit([last]), Put(THING, "a", b"")])
         found = store.events(start, 10)
-        assert [*first, Event("flows/deleted", 0, b"3")] == found.items
+        assert [*first, last] == found.items
         assert found == store.events(None, 10)
         assert [] == store.events(found.cursor, 10).items
         assert found.cursor == store.events(found.cursor, 10).cursor
