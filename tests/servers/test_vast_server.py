@@ -553,7 +553,7 @@ def test_rows_are_those_of_a_plain_dictionary(steps: list[tuple[str, set[int]]])
         found.update(zip(part.block.ids[alive].tolist(), zip(*columns, strict=True), strict=True))
     assert model == found
     assert len(model) == rows.count
-    assert len(rows.parts) <= 17
+    assert len(rows.parts) <= 9
 
 
 def test_an_index_finds_what_a_scan_finds() -> None:

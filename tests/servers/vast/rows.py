@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 Columns = Mapping[int, pa.Array]
 Types = Mapping[int, pa.DataType]
 
-_MANY: Final = 16
+_MANY: Final = 8
 """More small blocks than this are merged, the smallest first."""
 
 _FULL: Final = 1 << 16

@@ -11,7 +11,7 @@ from tests.servers.vast.catalogue import Column, Counters, Path, Table
 from tests.servers.vast.errors import bad, conflict
 from tests.servers.vast.rows import Rows
 
-_LIMIT: Final = 4 << 20
+_LIMIT: Final = 3 << 20
 """Bytes of a list of columns at most."""
 
 _UNSUPPORTED: Final = (

@@ -16,6 +16,7 @@ Handle = Callable[[Request], tuple[Answer, bool]]
 """Answers a request; True: only half of the answer is to be sent. Raises `Closed`."""
 
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
+_HEAD: Final = 1 << 14
 _CHUNK: Final = 1 << 18
 
 
@@ -101,7 +102,7 @@ def _requests(
     buffer = bytearray()
     while True:
         while (end := buffer.find(b"\r\n\r\n")) < 0:
-            if not _more(connection, buffer):
+            if not _more(connection, buffer, _HEAD):
                 return
         first, *lines = buffer[:end].decode("latin-1").split("\r\n")
         del buffer[: end + 4]
@@ -112,15 +113,15 @@ def _requests(
             headers[name.lower()] = value.strip()
         length = int(headers.get("content-length", "0"))
         while len(buffer) < length:
-            if not _more(connection, buffer):
+            if not _more(connection, buffer, length - len(buffer)):
                 return
         body = bytes(buffer[:length])
         del buffer[:length]
         yield method, target, headers, body
 
 
-def _more(connection: socket.socket, buffer: bytearray) -> bool:
-    data = connection.recv(_CHUNK)
+def _more(connection: socket.socket, buffer: bytearray, size: int) -> bool:
+    data = connection.recv(min(size, _CHUNK))
     buffer += data
     return bool(data)
 
