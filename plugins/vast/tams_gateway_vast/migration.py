@@ -1,8 +1,7 @@
 """Versions of our tables, and what makes each from the one before.
 
 A step changes tables that hold an operator's metadata, inside the transaction of all steps that are
-due: it adds tables and columns and fills them. It never takes anything away, since gateways of the
-version before may still be at work.
+due: it adds tables and columns and fills them. It takes nothing away that readers by SQL may use.
 """
 
 from collections.abc import Callable, Sequence
