@@ -81,6 +81,11 @@ class Client:
             found.update(zip(*(column.to_pylist() for column in table.columns), strict=True))
         return found
 
+    def write(self, method: str, path: str, body: bytes) -> None:
+        """Send a body that the SDK would not."""
+        url = self.api._url(self.bucket, "s", path)
+        self.api._request(method=method, url=url, data=body, headers={"tabular-txid": "0"})
+
     def rename(self, txid: int, name: str) -> None:
         self.api.alter_column(self.bucket, "s", "t", "s", txid, new_name=name)
 
@@ -363,6 +368,18 @@ def test_limits_are_kept(server: Server, client: Client) -> None:
     # The SDK knows no 413.
     with pytest.raises(ValueError, match="413"):
         client.insert(txid, *range(50), text="x" * (110 << 10))
+
+
+def test_what_makes_no_sense_is_refused_and_the_connection_goes_on(client: Client) -> None:
+    asked = sdk.build_query_data_request(pa.schema([("unknown", pa.int64())]))
+    with pytest.raises(errors.NotFound, match="unknown"):
+        client.api.query_data(client.bucket, "s", "t", asked.serialized)
+    for method, command in (("POST", "rows"), ("PUT", "rows"), ("DELETE", "rows")):
+        with pytest.raises(errors.BadRequest):
+            client.write(method, f"t?{command}", b"nonsense")
+    with pytest.raises(errors.NotImplemented):
+        client.write("POST", "t?unheard-of", b"")
+    assert {0: 10, 1: 20} == client.read()
 
 
 def test_signatures_are_checked(server: Server) -> None:

@@ -34,7 +34,9 @@ def insert(state: State, request: Request) -> Answer:
         chosen = table.chosen_ids or CHOSEN_ID in batch.schema.names
 
         def insert(table: Table) -> Table:
-            rows = table.rows.insert(ids, columns, table.types)
+            # Where conflicts go unseen, another may have put a row at a chosen id meanwhile.
+            before = table.rows.delete(ids) if chosen else table.rows
+            rows = before.insert(ids, columns, table.types)
             return msgspec.structs.replace(table, rows=rows, chosen_ids=chosen)
 
         if len(ids):
@@ -87,7 +89,10 @@ def delete(state: State, request: Request) -> Answer:
 @call("GET", "data")
 def select(state: State, request: Request) -> Answer:
     """Answer the rows that a request asks for, in pages."""
-    wanted = relation.parse(request.body)
+    try:
+        wanted = relation.parse(request.body)
+    except ValueError as error:
+        raise bad(str(error)) from error
     asked = selects.ask(request.headers)
     with state.transaction(request) as transaction:
         table = state.transactions.view(transaction).table(request.table)
@@ -97,8 +102,10 @@ def select(state: State, request: Request) -> Answer:
 
 def _batch(request: Request) -> pa.RecordBatch:
     """Return the rows in a request; raises 400 for a value that is too long."""
-    reader = pa.ipc.open_stream(request.body)
-    batches = list(reader)
+    try:
+        batches = list(pa.ipc.open_stream(request.body))
+    except pa.ArrowInvalid as error:
+        raise bad(str(error)) from error
     if len(batches) != 1:
         raise bad("a request has one batch of rows")
     batch = batches[0]

@@ -56,19 +56,29 @@ def ask(headers: Mapping[str, str]) -> Ask:
 def pages(
     table: Table, wanted: relation.Relation, asked: Ask, projection: Projection | None
 ) -> Iterator[tuple[bytes, int]]:
-    """Yield the pages of an answer, each with its number of rows, and what ends it."""
+    """Return the pages of an answer, each with its number of rows, and what ends it.
+
+    Raises 404 for a column that is missing.
+    """
     if asked.split == _ESTIMATE:
-        groups = -(-table.rows.count // GROUP)
-        empty = msgspec.structs.replace(wanted, projection=[])
-        yield answer.encode(_empty_batch(groups), empty, 0, FINISHED), 0
-        yield answer.done(), 0
-        return
+        groups = _empty_batch(-(-table.rows.count // GROUP))
+        nothing = msgspec.structs.replace(wanted, projection=[])
+        estimate = answer.encode(groups, nothing, 0, FINISHED)
+        return iter([(estimate, 0), (answer.done(), 0)])
     found, ids = _rows(table, wanted, asked, projection)
-    share = ids // (GROUP * asked.groups) % (asked.splits * asked.subs)
+    return _pages(found, ids, wanted, asked)
+
+
+def _pages(
+    found: pa.RecordBatch, ids: np.ndarray, wanted: relation.Relation, asked: Ask
+) -> Iterator[tuple[bytes, int]]:
+    shares = asked.splits * asked.subs
+    share = ids // (GROUP * asked.groups) % shares
     for sub, start in asked.starts.items():
-        mine = (share == sub * asked.splits + asked.split) & (ids >= start)
-        at = np.flatnonzero(mine)
-        yield from _pages_of(found, ids, at, wanted, asked.limit, sub)
+        mine = ids >= start
+        if shares > 1:
+            mine &= share == sub * asked.splits + asked.split
+        yield from _pages_of(found, ids, np.flatnonzero(mine), wanted, asked.limit, sub)
     yield answer.done(), 0
 
 

@@ -24,6 +24,9 @@ SECRET: Final = "tests-of-the-gateway"
 _BODY: Final = 5 << 20
 """Bytes of a request's body at most."""
 
+_LOGGED: Final = 200_000
+"""Requests that are remembered, at least half of them."""
+
 _MODULES: Final = (projection_calls, row_calls, schema_calls, table_calls)
 """They are imported for the calls that they register."""
 
@@ -122,6 +125,8 @@ class Server:
         table = "/".join(request.names)
         logged = Logged(request.method, request.command, table, request.endpoint, 0)
         self.requests.append(logged)
+        if len(self.requests) > _LOGGED:
+            del self.requests[: _LOGGED // 2]
         kinds = self._due(logged)
         if self.switches.latency:
             time.sleep(self.switches.latency)

@@ -136,17 +136,21 @@ class Transactions:
             for key in keys:
                 rivals = self._rivals(transaction, key)
                 late = committed and self._changed.get(key, 0) > transaction.began
-                if rivals and rule == "waiting" and not late:
+                if rule == "waiting" and not late:
                     self._wait(transaction, key)
+                    # While it waits for the next one, nobody may take this one.
+                    self._hold(transaction, key)
                 elif rivals or late:
-                    if rule == "both":
-                        for one in (transaction, *rivals):
-                            self.roll_back(one)
+                    for one in (transaction, *rivals) if rule == "both" else ():
+                        self.roll_back(one)
                     raise conflict(f"{key} was changed by another transaction")
         for key in keys:
-            if key not in transaction.touched:
-                transaction.touched[key] = self.commits
-                self._holders.setdefault(key, []).append(transaction)
+            self._hold(transaction, key)
+
+    def _hold(self, transaction: Transaction, key: Key) -> None:
+        if key not in transaction.touched:
+            transaction.touched[key] = self.commits
+            self._holders.setdefault(key, []).append(transaction)
 
     def _check_at_commit(self, transaction: Transaction) -> None:
         switches = self._switches()
