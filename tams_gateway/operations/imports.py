@@ -110,7 +110,8 @@ class Import:
         """Add segments as POST does, to a read-only flow too; return why each one is refused.
 
         `keys` says for each object where its bytes may lie: they are where they are found first.
-        What has neither bytes nor `get_urls` is refused. `at_ns` is when the last of them came.
+        What has neither bytes nor `get_urls` is refused as `NotFound`. `at_ns` is when the last of
+        them came.
         """
         stored = Edit(self._gateway).stored(flow_id)
         if stored is None:
@@ -129,7 +130,7 @@ class Import:
         known = media_objects.load(self._gateway, {one.object_id for one in posts.values()})
         for index, post in list(posts.items()):
             if post.object_id not in new and post.object_id not in known and not post.get_urls:
-                outcomes[index] = Invalid.at("/object_id", _nowhere(keys.get(post.object_id, ())))
+                outcomes[index] = NotFound(_nowhere(keys.get(post.object_id, ())))
                 del posts[index]
         gateway = replace(self._gateway, now_ns=lambda: at_ns)
         if posts:

@@ -99,7 +99,7 @@ def test_segments_take_the_bytes_where_they_are_found(gateway: Gateway, importer
         return ["taken" if one is None else one.summary for one in found]
 
     absent, taken, overlapping, malformed = first = outcomes()
-    assert absent == "/object_id: its bytes are not in the storage backend, at new/a"
+    assert absent == "its bytes are not in the storage backend, at new/a"
     assert taken == "taken"
     assert "overlaps the segment [1:0_2:0)" in overlapping
     assert malformed.startswith("/timerange")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tams_gateway.plugin.commands import bench, config_option
+from tams_gateway_vast.legacy.command import import_legacy
 from tams_gateway_vast.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 @click.group()
 def vast() -> None:
     """Prepare and look at the database of the config."""
+
+
+vast.add_command(import_legacy)
 
 
 @contextmanager

@@ -1,0 +1,223 @@
+"""`tams-gateway vast import-legacy`: the older server's tables, with all that is wrong in them."""
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tams_gateway_s3.store import S3Objects
+from tams_gateway_vast.legacy.values import fitting
+
+from plugins.s3.tests import conftest as s3
+from plugins.vast.tests import older, older_rows
+from plugins.vast.tests.older_rows import PROBLEMS, STORED, id_
+from tams_gateway.cli.main import main
+from tams_gateway.settings import load
+from tams_gateway.testing.client import Client
+from tests.deployments import in_process
+from tests.servers.seaweed import seaweed
+from tests.stores import toml
+
+Options = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Options]:
+    """The options of a bucket with the bytes of the older server."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as endpoint:
+        options = s3.options(endpoint)
+        settings = s3.settings(endpoint, bucket=options["bucket"])
+        with closing(S3Objects(settings, s3.LIFETIME, lambda: 0.0)) as store:
+            for key, content in STORED.items():
+                store.write(key, "video/mp2t", [content.encode()])
+        yield options
+
+
+@pytest.fixture
+def database(options: dict[str, str]) -> Options:
+    """The options of a new schema, as values."""
+    return {**options, "endpoints": json.loads(options["endpoints"]), "shards": 8}
+
+
+class Site:
+    """A config, and the older server's tables that are imported into its stores."""
+
+    def __init__(self, folder: Path, metadata: Options, bucket: Options, database: Options) -> None:
+        self.path = folder / "tams.toml"
+        self.report = folder / "report.jsonl"
+        self._older = {**database, "schema": f"{database['schema']}_older"}
+        sections = {
+            "metadata": metadata,
+            "objects.main": {"plugin": "filesystem", "path": f"{folder}/media", "default": True},
+            "objects.older": bucket,
+        }
+        events = [{"plugin": "webhook", "allow_hosts": ["hooks.example"]}]
+        self.path.write_text(toml(sections, {"events": events}))
+
+    def write(self, layout: Mapping[str, str], rows: Mapping[str, list[older.Row]]) -> None:
+        """Make the older tables."""
+        older.write({**self._older, "endpoint": self._older["endpoints"][0]}, layout, rows)
+
+    def run(self, *more: str) -> tuple[int, str]:
+        """Run the import, and return its status and what it printed."""
+        found = {"endpoint": self._older["endpoints"][0], **self._older}
+        names = ("endpoint", "bucket", "schema", "access_key", "secret_key")
+        options = [f"--{name.replace('_', '-')}={found[name]}" for name in names]
+        options += ["--objects=older", f"--config={self.path}", f"--report={self.report}", *more]
+        done = CliRunner().invoke(main, ["vast", "import-legacy", *options])
+        return done.exit_code, done.output
+
+    def findings(self) -> list[dict[str, Any]]:
+        """Return the lines of the report."""
+        return [json.loads(line) for line in self.report.read_text().splitlines()]
+
+    @contextmanager
+    def gateway(self) -> Iterator[Client]:
+        """Run a gateway on what was imported."""
+        with in_process("wsgi-sqlite", load(self.path, {}), []) as deployment:
+            yield deployment.client
+
+
+@pytest.fixture(params=["sqlite", "vast"])
+def site(
+    request: pytest.FixtureRequest, tmp_path: Path, bucket: Options, database: Options
+) -> Site:
+    metadata = {
+        "sqlite": {"plugin": "sqlite", "path": f"{tmp_path}/tams.db", "durability": "process"},
+        "vast": {"plugin": "vast", **database},
+    }[request.param]
+    return Site(tmp_path, metadata, bucket, database)
+
+
+def played(client: Client, flow_id: str, query: str = "") -> dict[str, str]:
+    """Return the bytes of each segment of a flow, read where its URL leads."""
+    found = {}
+    for segment in client.get(f"/flows/{flow_id}/segments?presigned=true{query}").json:
+        for item in segment["get_urls"]:
+            with urllib.request.urlopen(item["url"], timeout=20) as answer:
+                found[segment["timerange"]] = answer.read().decode()
+    return found
+
+
+def test_all_that_can_be_taken_is_here_and_the_rest_is_told(site: Site) -> None:
+    site.write(older.NEWER, older_rows.NEWER)
+
+    status, output = site.run("--container=video/mp2t")
+
+    assert status == 0, output
+    found = site.findings()
+    assert Counter((one["problem"], one["done"], one["table"]) for one in found) == PROBLEMS
+    assert all(one["row"] for one in found if one["problem"] != "table that is not read")
+    for secret in ("open sesame", "h4sh", "t0ken", "X-Amz-Signature"):
+        assert secret not in site.report.read_text()
+    assert "segments overlap: 1 left out\n" in output
+    with site.gateway() as client:
+        check_resources(client)
+        check_segments(client)
+        before = snapshot(client)
+
+    first = site.findings()
+    assert site.run("--container=video/mp2t") == (0, output)
+
+    assert site.findings() == first
+    with site.gateway() as client:
+        assert snapshot(client) == before
+
+
+def check_resources(client: Client) -> None:
+    one = client.get(f"/flows/{id_('f', 1)}").json
+    essence = one.pop("essence_parameters")
+    assert essence == {
+        "frame_width": 1920,
+        "frame_height": 1080,
+        "frame_rate": {"numerator": 30000, "denominator": 1001},
+        "interlace_mode": "progressive",
+        "colorspace": "BT709",
+        "transfer_characteristic": "SDR",
+        "component_type": "YCbCr",
+        "horiz_chroma_subs": 2,
+        "vert_chroma_subs": 2,
+    }
+    assert one == {
+        "id": id_("f", 1),
+        "source_id": id_("a", 1),
+        "format": "urn:x-nmos:format:video",
+        "codec": "video/h264",
+        "container": "video/mp2t",
+        "label": "flow 1",
+        "created": "2025-03-01T10:00:01Z",
+        "created_by": "ada",
+        "updated_by": "bob",
+        "metadata_updated": "2025-03-01T10:01:41Z",
+        "segments_updated": "2025-03-01T10:03:21Z",
+        "metadata_version": "v7",
+        "max_bit_rate": 5_000_000,
+        "segment_duration": {"numerator": 2},
+        "read_only": True,
+        "tags": {"a": ["x", "y"], "l": ["p"], "legacy.color_primaries": "bt709"},
+        "collected_by": [id_("f", 3)],
+    }
+    assert client.get(f"/sources/{id_('a', 1)}").json == {
+        "id": id_("a", 1),
+        "format": "urn:x-nmos:format:video",
+        "label": "the studio",
+        "created_by": "cy",
+        "created": "2025-03-01T09:59:55Z",
+        "updated": "2025-03-01T09:59:59Z",
+        "tags": {"s": "v"},
+        "collected_by": [id_("a", 3)],
+    }
+    collecting = client.get(f"/flows/{id_('f', 3)}").json
+    assert collecting["flow_collection"] == [
+        {"id": id_("f", 1), "role": "picture"},
+        {"id": id_("f", 2), "role": "sound"},
+    ]
+    derived = client.get(f"/sources/{id_('a', 3)}").json
+    assert derived["source_collection"] == [
+        {"id": id_("a", 1), "role": "picture"},
+        {"id": id_("a", 2), "role": "sound"},
+    ]
+    assert client.get(f"/flows/{id_('f', 4)}").status == 404
+    assert client.get(f"/flows/{id_('f', 5)}").json["source_id"] == id_("a", 1)
+    renamed = client.get(f"/flows/{fitting('camera-6')}").json
+    assert (renamed["tags"], renamed["source_id"]) == (
+        {"legacy.id": "camera-6"},
+        fitting("studio"),
+    )
+    assert client.get(f"/flows/{id_('f', 7)}").json["label"] == "newer"
+    assert client.get(f"/flows/{id_('f', 8)}").json["essence_parameters"]["vfr"] is True
+    assert client.get(f"/flows/{id_('f', 11)}").json["tags"]["legacy.label"] == "l" * 300
+    [webhook] = client.get("/service/webhooks").json
+    assert (webhook["id"], webhook["flow_ids"]) == (id_("b", 1), [fitting("camera-6")])
+
+
+def check_segments(client: Client) -> None:
+    assert played(client, id_("f", 1), "&accept_get_urls=older") == {
+        "[0:0_1:0)": "one",
+        "[1:0_2:0)": "two",
+        "[5:0_6:0)": "shared",
+        "[40:0_41:0)": "by-url",
+        "[50:0_51:0)": "by-date",
+        "[60:0_61:0)": "no-row",
+    }
+    assert played(client, id_("f", 7)) == {"[10:0_12:0)": "shared"}
+    assert played(client, id_("f", 8)) == {"[0:0_1:0)": "many"}
+    shared = client.get("/objects/shared").json
+    assert shared["timerange"] == "[0:0_2:0)"
+    assert sorted(shared["referenced_by_flows"]) == [id_("f", 1), id_("f", 7)]
+    by_url = client.get(f"/flows/{id_('f', 1)}/segments?object_id=by-url").json[0]["get_urls"]
+    assert {one["label"] for one in by_url} == {"older", "cdn"}
+    [elsewhere] = client.get(f"/flows/{id_('f', 1)}/segments?object_id=elsewhere").json
+    assert [one["label"] for one in elsewhere["get_urls"]] == ["cdn.example"]
+
+
+def snapshot(client: Client) -> list[object]:
+    """Return all that clients see, but for URLs, which are signed anew each time."""
+    flows = client.get("/flows").json
+    paths = ["/sources", *(f"/flows/{one['id']}/segments?accept_get_urls=" for one in flows)]
+    return [flows, *(client.get(path).json for path in paths)]
