@@ -1,6 +1,8 @@
 """The border to the SDK: whatever it raises becomes a `StoreError` that says what to do."""
 
+import ssl
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -71,18 +73,17 @@ def border(where: str, what: str) -> Iterator[None]:
 
     `where` names the endpoint, `what` the request. The cause is the SDK's error.
     """
+    handled = sys.exception()
     try:
         yield
     except StoreError:
         raise
     except errors.HttpError as error:
         raise _answered(f"{where}: {what}", error) from error
-    except (errors.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise Away(f"{where}: {what}: {_root(error)}; is the cluster up?") from error
     except UnlistedStatus as error:
         raise _unlisted(f"{where}: {what}: answered {error}", error.status) from error
-    except (requests.RequestException, OSError) as error:
-        raise Away(f"{where}: {what}: {_root(error)}; is the cluster up?") from error
+    except (errors.ConnectionError, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _broken(f"{where}: {what}", error, handled) from error
     except QueryDataInternalError as error:
         raise Away(f"{where}: {what}: {error}; see the log of the cluster") from error
     except (errors.InvalidArgument, errors.NotSupported, errors.Missing) as error:
@@ -121,8 +122,14 @@ def _unlisted(told: str, status: int) -> StoreError:
     return Away(f"{told}; what stands before the cluster does not reach it")
 
 
-def _root(error: BaseException) -> str:
-    """Return what a chain of errors began with, which says it in the fewest words."""
-    while error.__context__ is not None:
+def _broken(what: str, error: BaseException, handled: BaseException | None) -> StoreError:
+    """Return what a connection that fails means, by what it began with.
+
+    `handled` is what was being handled before, which every later error has as its context.
+    """
+    while error.__context__ not in (None, handled):
         error = error.__context__
-    return str(error) or type(error).__name__
+    remedy = "is the cluster up?"
+    if isinstance(error, ssl.SSLError):
+        remedy = "check ca_bundle, and that the certificate names this host"
+    return Away(f"{what}: {str(error) or type(error).__name__}; {remedy}")

@@ -156,14 +156,15 @@ class Cluster:
         """
         ends = time.monotonic() + self._settings.patience
         others = max(len(self.endpoints.all) - 1, 1)
-        for wait in itertools.chain(itertools.repeat(0.0, others), waits()):
+        pauses = itertools.chain(itertools.repeat(0.0, others), waits())
+        while True:
             try:
                 return attempt(self.endpoints.next())
             except (Away, Rival):
+                wait = next(pauses)
                 if time.monotonic() + wait >= ends:
                     raise
             time.sleep(wait)
-        raise AssertionError("waits have no end")
 
 
 _clusters: "weakref.WeakSet[Cluster]" = weakref.WeakSet()

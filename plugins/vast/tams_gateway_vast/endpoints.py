@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 import structlog
+import urllib3
 from requests.adapters import HTTPAdapter
 from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 from vastdb.config import BackoffConfig  # type: ignore[import-untyped]
@@ -25,7 +26,7 @@ from tams_gateway_vast.settings import Settings
 
 T = TypeVar("T")
 
-_CONNECTIONS: Final = 128
+_CONNECTIONS: Final = 256
 """To one endpoint: as many as there are threads, or each further one would connect anew."""
 
 _CONNECT: Final = 3.0
@@ -78,22 +79,15 @@ class Endpoint:
 
         Raises the errors of `border`. After `Away` others are preferred for some time.
         """
-        for wait in itertools.chain(itertools.islice(waits(), self._retries - 1), [None]):
+        pauses = itertools.islice(waits(), self._retries - 1)
+        while True:
             try:
-                with border(self.url, what):
-                    answer = call(self._api)
+                return self._once(what, call)
             except Busy:
+                wait = next(pauses, None)
                 if wait is None:
                     raise
                 time.sleep(wait)
-            except Away as error:
-                self._fail(error)
-                raise
-            else:
-                if self._failures:
-                    self._work()
-                return answer
-        raise AssertionError("the last wait is None")
 
     def examine(self) -> EndpointHealth:
         """Ask for the version, unless it is left alone just now; does not raise."""
@@ -113,9 +107,25 @@ class Endpoint:
         """Close the connections."""
         self._api.__exit__()
 
+    def _once(self, what: str, call: Callable[[VastdbApi], T]) -> T:
+        try:
+            with border(self.url, what):
+                answer = call(self._api)
+        except Busy:
+            raise
+        except Away as error:
+            self._fail(error)
+            raise
+        except StoreError:
+            self._work()
+            raise
+        self._work()
+        return answer
+
     def _work(self) -> None:
-        self._failures, self.away_until, self.error = 0, 0.0, ""
-        self._log.info("endpoint_back", endpoint=self.url)
+        if self._failures:
+            self._failures, self.away_until, self.error = 0, 0.0, ""
+            self._log.info("endpoint_back", endpoint=self.url)
 
     def _fail(self, error: Away) -> None:
         if not self._failures:
@@ -194,6 +204,9 @@ def _look_at(answer: requests.Response, **_: object) -> None:
 
 
 def _client(url: str, settings: Settings) -> VastdbApi:
+    if not settings.verify:
+        # The config says so; else each request says it again.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     api = VastdbApi(
         access_key=settings.access_key.value,
         secret_key=settings.secret_key.value,

@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def trust(self) -> bool | str:
-        """What certificates are checked against: a file, or (True) those that come with Python."""
+        """What certificates are checked against: a file, those of `certifi` (True), nothing."""
         return self.ca_bundle if self.ca_bundle is not None else self.verify
 
     @property

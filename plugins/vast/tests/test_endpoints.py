@@ -2,13 +2,20 @@
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 from tams_gateway_vast.border import Absent, Away, Busy, Refused, Rival
 from tams_gateway_vast.cluster import Cluster
@@ -67,7 +74,7 @@ def test_a_cluster_at_its_limit_is_asked_again_a_few_times(server: Server, store
 
 
 @contextmanager
-def answering(status: int, body: bytes = b"") -> Iterator[str]:
+def answering(status: int, body: bytes = b"", tls: Path | None = None) -> Iterator[str]:
     """Run what answers everything alike."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,12 +92,17 @@ def answering(status: int, body: bytes = b"") -> Iterator[str]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http{'s' if tls else ''}://localhost:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +132,51 @@ def test_every_answer_becomes_an_error_that_says_what_to_do(
         assert type(caught.value) is error
         with pytest.raises(StoreError, match="version"):
             assert store.version
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The key and the certificate of `localhost`, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, *form)
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def test_the_certificate_of_an_endpoint_is_checked(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with answering(409, tls=certificate) as url:
+        for options in ({"ca_bundle": str(certificate)}, {"verify": False}):
+            with closing(cluster([url], **options)) as store, pytest.raises(Rival):
+                store.begin()
+        with closing(cluster([url])) as store, pytest.raises(Away, match="; check ca_bundle"):
+            store.begin()
+
+
+def test_what_began_an_error_is_told_and_not_what_came_before(server: Server) -> None:
+    with connected(server, patience=0.1) as store:
+        server.stop(0)
+        server.stop(1)
+        try:
+            raise KeyError("before")
+        except KeyError:
+            with pytest.raises(Away, match=r"begin: .*Connection refused; is the cluster up"):
+                store.begin()
 
 
 def test_wrong_credentials_are_told(server: Server) -> None:
