@@ -1,9 +1,7 @@
 """Reads segments of one life of a flow by time, and the lives that use an object.
 
 A cluster gives rows in no order, so a page is asked for by a window of time, as wide as the page
-is expected to be; the next window follows where the first had too few. Segments of one life do not
-overlap, so those that overlap the window `[start, end)` are those with `end_ns > start` and
-`start_ns < end`, and their order by end is their order by start.
+is expected to be; the next window follows where the first had too few.
 """
 
 from bisect import bisect_left
@@ -23,6 +21,7 @@ from tams_gateway_vast.layout import FLOW_OBJECT_REFERENCES, LIVES, SEGMENTS
 from tams_gateway_vast.predicates import From, In, Is, Over, Term, Under
 from tams_gateway_vast.records import EMPTY, Bounds, batches
 from tams_gateway_vast.texts import loaded, stored
+from tams_gateway_vast.windows import Windows, usual
 
 if TYPE_CHECKING:
     from tams_gateway_vast.cluster import Cluster, Transaction
@@ -138,18 +137,13 @@ class _Timeline:
         if width > count * SECOND:
             # So many seconds hold a page, unless segments are very short; else their number tells.
             bounds = self._bounds()
-            span = _common(span, bounds)
-            width = _width(bounds, count)
-        found: list[Segment] = []
-        while len(found) < count and span.start < span.end:
-            window = _window(span, width, reverse=reverse)
-            new = self._overlapping(window, terms, None if width == 1 else _most(count))
-            if width > 1 and len(new) == _most(count):
-                width = _narrower(width, new, count)
-                continue
-            found += sorted(new, key=lambda one: one.end_ns, reverse=reverse)
-            span = _rest(span, window, found, reverse=reverse)
-            width *= 1 if 2 * len(new) >= count else 2 if new else 4
+            if not bounds.count:
+                return []
+            span = Span(max(span.start, bounds.first_ns), min(span.end, bounds.last_ns))
+            width = usual(bounds.last_ns - bounds.first_ns, bounds.count, count)
+        windows, found = Windows(span, count, width, reverse=reverse), list[Segment]()
+        while len(found) < count and windows.left:
+            found += windows.learn(self._overlapping(windows.window, terms, windows.most))
         return found[:count]
 
     def _overlapping(self, window: Span, terms: list[Term], most: int | None) -> list[Segment]:
@@ -170,43 +164,3 @@ class _Timeline:
             first, last, count = (one[0] or 0 for one in values) if found.num_rows else (0, 0, 0)
             self._known = Bounds(first, last, count) if count else EMPTY
         return self._known
-
-
-def _common(span: Span, bounds: Bounds) -> Span:
-    if not bounds.count:
-        return Span(0, 0)
-    return Span(max(span.start, bounds.first_ns), min(span.end, bounds.last_ns))
-
-
-def _width(bounds: Bounds, count: int) -> int:
-    """Return how wide a window is to be for so many segments, and for half as many more."""
-    if not bounds.count:
-        return 1
-    length = bounds.last_ns - bounds.first_ns
-    return max(3 * (count - 1) * length // 2, length) // bounds.count + 1
-
-
-def _most(count: int) -> int:
-    """Return so many segments that a window with them was too wide."""
-    return count + count // 2 + 3
-
-
-def _narrower(width: int, found: list[Segment], count: int) -> int:
-    """Return how wide a window is to be after one that had too many: as those that came say."""
-    length = sum(one.end_ns - one.start_ns for one in found)
-    return max(min(width // 2, 5 * count * length // (4 * len(found)) + 1), 1)
-
-
-def _window(span: Span, width: int, *, reverse: bool) -> Span:
-    if reverse:
-        return Span(max(span.start, span.end - width), span.end)
-    return Span(span.start, min(span.end, span.start + width))
-
-
-def _rest(span: Span, window: Span, found: list[Segment], *, reverse: bool) -> Span:
-    """Return what of the span is behind a window and the last segment found in it."""
-    if reverse:
-        end = min(window.start, found[-1].start_ns) if found else window.start
-        return Span(span.start, end)
-    start = max(window.end, found[-1].end_ns) if found else window.end
-    return Span(start, span.end)
