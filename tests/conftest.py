@@ -1,7 +1,8 @@
 """The `client` of a gateway with fresh stores, once for each way to reach one.
 
 `@pytest.mark.config(limits={"page_default": 2})` gives sections of the config;
-`@pytest.mark.deployments("wsgi-memory")` runs a test for these ways only.
+`@pytest.mark.deployments("wsgi-memory")` runs a test for these ways only, and
+`@pytest.mark.served_by_the_gateway("WHY")` not for those whose clients upload and read past it.
 """
 
 import shutil
@@ -15,11 +16,15 @@ from tams_gateway.testing.client import Client
 from tams_gateway.testing.transports import Http
 from tests.deployments import KINDS, Clock, Deployment, Front, behind, config, in_process
 from tests.spec.official import watches
+from tests.stores import Servers
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "config(**sections): sections of the gateway's config")
     config.addinivalue_line("markers", "deployments(*kinds): the ways to reach it to be tested")
+    config.addinivalue_line(
+        "markers", "served_by_the_gateway(why): leaves out stores that clients reach themselves"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -33,6 +38,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def deployment_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The servers of stores, each started for the first test that needs it."""
+    with Servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +65,16 @@ def nginx_front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fron
 
 @pytest.fixture
 def deployment(
-    request: pytest.FixtureRequest, deployment_kind: str, tmp_path: Path
+    request: pytest.FixtureRequest, deployment_kind: str, tmp_path: Path, servers: Servers
 ) -> Iterator[Deployment]:
     """A gateway at work, with fresh stores."""
+    served = request.node.get_closest_marker("served_by_the_gateway")
+    if served is not None and deployment_kind.endswith("-s3"):
+        pytest.skip(f"media are in a bucket here: {served.args[0]}")
     sections: dict[str, dict[str, object]] = {}
     for marker in reversed(list(request.node.iter_markers("config"))):
         sections |= marker.kwargs
-    settings = config(deployment_kind, tmp_path, sections)
+    settings = config(deployment_kind, tmp_path, sections, servers)
     if deployment_kind.startswith("nginx"):
         front, transport = request.getfixturevalue("nginx_front")
         running = behind(front, transport, settings, watches())

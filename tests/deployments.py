@@ -2,18 +2,18 @@
 
 import asyncio
 import functools
-import json
 import os
 import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 import msgspec
+import pytest
 import uvicorn
 
 from tams_gateway import asgi, selection, wsgi
@@ -31,15 +31,17 @@ from tams_gateway.testing.transports import (
     Send,
     Wsgi,
 )
+from tests.stores import Servers, Table, past_the_gateway, stores, toml
 
 _NGINX: Final = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 _USUAL: Final = f"wsgi-memory asgi-memory wsgi-sqlite {'nginx' if _NGINX else 'asgi'}-sqlite"
 """Each app type on each store; behind a real nginx it is the ASGI app that works on SQLite."""
 
 KINDS: Final = tuple(os.environ.get("TAMS_DEPLOYMENTS", _USUAL).split())
-"""Ways to reach a gateway, and its stores; `guest` means those of `tests/plugins`."""
+"""Ways to reach a gateway (`wsgi`, `asgi`, `nginx`), each with the stores that it has."""
 
-Table = Mapping[str, Any]
+by_form = pytest.mark.deployments("wsgi-memory", "asgi-memory")
+"""For what is judged by the request alone: no store has a say, and no server in between."""
 
 _loaded = functools.cache(loader.load)
 """Finding a plugin reads the metadata of every installed distribution: once is enough."""
@@ -71,63 +73,35 @@ class Deployment:
         msgspec.structs.force_setattr(self.gateway, "now_ns", self.clock)
 
 
-def config(kind: str, folder: Path, sections: Mapping[str, Table | Sequence[Table]]) -> Settings:
+def config(
+    kind: str,
+    folder: Path,
+    sections: Mapping[str, Table | Sequence[Table]],
+    servers: Servers | None = None,
+) -> Settings:
     """Return settings with two storage backends; `sections` adds to the config or replaces.
 
-    Those of `auth` and `events` are lists.
+    Those of `auth` and `events` are lists. The `servers` are asked for those that the stores need.
     """
-    if kind.endswith("memory"):
-        metadata: Table = {"plugin": "memory"}
-        main = second = metadata
-    elif kind.endswith("guest"):
-        metadata = {"plugin": "guest-metadata", "path": str(folder / "tams.db")}
-        main, second = (
-            {"plugin": "guest-objects", "path": str(folder / f"{name}.db")}
-            for name in ("main", "second")
-        )
-    else:
-        metadata = _sqlite(folder / "tams.db")
-        main, second = _filesystem(folder / "main"), _filesystem(folder / "second")
+    chosen = stores(kind.partition("-")[2], folder, servers)
     document: dict[str, Table] = {
         "service": {"name": "Tests", "trusted_proxies": ["127.0.0.1"] * (kind[:5] == "nginx")},
-        "metadata": metadata,
+        "metadata": chosen.metadata,
         "objects.main": {
-            **main,
+            **chosen.main,
             "default": True,
             "label": "main",
             "tags": {"tier": "hot", "auth_classes": ["news", "sport"]},
         },
-        "objects.second": {**second, "label": "second", "tags": {"tier": "cold"}},
+        "objects.second": {**chosen.second, "label": "second", "tags": {"tier": "cold"}},
     }
-    listed = ""
     for name, section in sections.items():
         if isinstance(section, Mapping):
             document[name] = {**document.get(name, {}), **section}
-        else:
-            listed += "".join(f"[[{name}]]\n{_members(table)}\n" for table in section)
+    lists = {name: one for name, one in sections.items() if not isinstance(one, Mapping)}
     path = folder / "gateway.toml"
-    tables = "".join(f"[{name}]\n{_members(table)}\n" for name, table in document.items())
-    path.write_text(tables + listed)
+    path.write_text(toml(document, lists))
     return load(path, {})
-
-
-def _sqlite(path: Path) -> Table:
-    return {"plugin": "sqlite", "path": str(path), "durability": "process"}
-
-
-def _filesystem(path: Path) -> Table:
-    return {"plugin": "filesystem", "path": str(path), "durability": "process"}
-
-
-def _members(table: Table) -> str:
-    return "".join(f"{json.dumps(name)} = {_toml(value)}\n" for name, value in table.items())
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
-        return f"{{{inner}}}"
-    return json.dumps(value)
 
 
 @contextmanager
@@ -140,7 +114,7 @@ def in_process(kind: str, settings: Settings, watches: list[Watch]) -> Iterator[
     else:
         app, assembly = created(asgi, settings)
         transport, close = Asgi(app), lambda: None
-    client = Client(transport, watches)
+    client = Client(transport, watches, past_the_gateway(settings))
     try:
         yield Deployment(client, assembly)
     finally:
@@ -223,5 +197,8 @@ def behind(
 ) -> Iterator[Deployment]:
     """Run a gateway behind the front server and what stands before that."""
     app, assembly = created(asgi, settings)
-    with front.serving(app):
-        yield Deployment(Client(transport, watches), assembly)
+    with front.serving(app), ExitStack() as closing:
+        past = past_the_gateway(settings)
+        for one in past:
+            closing.callback(one.close)
+        yield Deployment(Client(transport, watches, past), assembly)

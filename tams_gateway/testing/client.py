@@ -80,12 +80,17 @@ class Client:
     """Sends requests and hands every answer to the watches.
 
     Paths are sent as they are: what needs percent-encoding, the caller encodes (`quoted`); raw
-    brackets pass. A path may hold a query, and may be an absolute URL below the gateway's base.
+    brackets pass. A path may hold a query, and may be an absolute URL below the gateway's base, or
+    below that of one of the `stores`: object stores whose URLs lead past the gateway. They get the
+    headers of the request alone, and the watches are not told of their answers.
     """
 
-    def __init__(self, transport: Transport, watches: Iterable[Watch] = ()) -> None:
+    def __init__(
+        self, transport: Transport, watches: Iterable[Watch] = (), stores: Iterable[Transport] = ()
+    ) -> None:
         self.transport = transport
         self.watches = list(watches)
+        self.stores = list(stores)
         self.headers: dict[str, str] = {}
         """Sent with every request."""
 
@@ -105,6 +110,9 @@ class Client:
         query: Query | None = None,
     ) -> Answer:
         """Send one request; `json` (also None, as `null`) goes as `application/json`."""
+        for store in self.stores:
+            if path.startswith(f"{store.base}/"):
+                return store.send(method, path[len(store.base) :], headers, body)
         sent = {**self.headers, **headers}
         if json is not _ABSENT:
             body = json_codec.dumps(json).encode()
@@ -179,8 +187,9 @@ class Client:
         return [item for page in self.pages(path, query=query) for item in page.json]
 
     def close(self) -> None:
-        """Release the transport."""
-        self.transport.close()
+        """Release the transports."""
+        for one in (self.transport, *self.stores):
+            one.close()
 
     def _target(self, path: str, query: Query | None) -> str:
         if not path.startswith("/"):

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.faults.model import Known, owner, span
 from tests.faults.writers import MOST_AT_ONCE, Writer
 from tests.servers.process import Serve, serving
 from tests.servers.sink import added, with_a_sink
+from tests.stores import Stores, Table, digests, past_the_gateway, toml
 
 WRITERS = 8
 SAMPLE = 30
@@ -34,12 +35,23 @@ SETTLED_EVERY = 50
 
 
 class Kills:
-    """Writers, a gateway of two workers in a folder, and a seed that tells when it is killed."""
+    """Writers, a gateway of two workers in a folder, and a seed that tells when it is killed.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    Its stores are `chosen`, or those that a gateway has without a config.
+    """
+
+    def __init__(self, folder: Path, seed: int, chosen: Stores | None = None) -> None:
         threshold = {"TAMS_GATEWAY__LIMITS__ASYNC_DELETION_THRESHOLD": str(MOST_AT_ONCE)}
         self._folder = folder
-        self._environment = {**with_a_sink(folder), **threshold}
+        self._objects: Table = {"plugin": "filesystem", "path": folder / "data" / "objects"}
+        sections, config = "", None
+        if chosen is not None:
+            self._objects = chosen.main
+            sections = toml({"metadata": chosen.metadata, "objects.main": chosen.main})
+            config = folder / "stores.toml"
+            config.write_text(sections)
+        self._settings = load(config, {})
+        self._environment = {**with_a_sink(folder, sections), **threshold}
         self._random = random.Random(seed)
         self._whole: dict[str, str] = {}
         with self._running() as (_, client):
@@ -69,16 +81,16 @@ class Kills:
         heard = {one["object_id"] for body in added(self._folder) for one in body["segments"]}
         assert told
         assert told <= heard
-        files = self._folder / "data" / "objects"
-        _let_pass(files, seconds=3600)
-        wanted = self._contents()
-        with chdir(self._folder), in_process("wsgi", load(None, {}), []) as deployment:
+        if self._objects["plugin"] == "filesystem":
+            _let_pass(Path(self._objects["path"]), seconds=3600)
+        there, wanted = partial(digests, self._objects), self._contents()
+        with chdir(self._folder), in_process("wsgi", self._settings, []) as deployment:
             deployment.clock.advance(100_000)
-            assert eventually(lambda: _digests(files) == wanted, 20), _digests(files) ^ wanted
+            assert eventually(lambda: there() == wanted, 20), there() ^ wanted
             client = deployment.client
             for flow in client.listed("/flows", query="limit=1000"):
                 assert client.delete(f"/flows/{flow['id']}").status in (202, 204)
-            assert eventually(lambda: not _digests(files), 20)
+            assert eventually(lambda: not there(), 20)
 
     def _contents(self) -> set[str]:
         """Return the SHA-256 of everything that is to be stored in the end."""
@@ -93,7 +105,8 @@ class Kills:
     def _running(self) -> Iterator[tuple[Serve, Client]]:
         options = ("--workers", "2")
         with serving(self._folder, *options, environment=self._environment) as server:
-            client = Client(Http(f"http://127.0.0.1:{server.port}"))
+            past = past_the_gateway(self._settings)
+            client = Client(Http(f"http://127.0.0.1:{server.port}"), stores=past)
             try:
                 yield server, client
             finally:
@@ -210,13 +223,3 @@ def _let_pass(folder: Path, seconds: float) -> None:
         for name in names:
             status = Path(parent, name).stat()
             os.utime(Path(parent, name), (status.st_atime, status.st_mtime - seconds))
-
-
-def _digests(folder: Path) -> set[str]:
-    """Return the SHA-256 of the files, while some of them are being deleted."""
-    found = set()
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                found.add(hashlib.sha256(Path(parent, name).read_bytes()).hexdigest())
-    return found

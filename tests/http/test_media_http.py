@@ -12,6 +12,8 @@ from tams_gateway.testing.client import Answer, Client
 from tams_gateway.testing.ingest import Ingest, seconds
 from tests.deployments import Deployment
 
+pytestmark = pytest.mark.served_by_the_gateway("of bytes that come and go at /media")
+
 DATA = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(DATA)
 ETAG = f'"{SHA256.hexdigest()}"'

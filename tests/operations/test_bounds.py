@@ -78,6 +78,7 @@ def test_a_duration_of_minus_nothing_is_nothing(client: Client, ingest: Ingest) 
     assert client.post(path, json=segment("[1:0_2:0)", last_duration="-0:1")).status == 400
 
 
+@pytest.mark.served_by_the_gateway("of a bucket it is seen only when the copy is made")
 def test_a_copy_needs_something_to_copy(client: Client, ingest: Ingest) -> None:
     """R-INS-02: the object was registered, but nothing was ever uploaded."""
     flow_id = ingest.flow()

@@ -38,6 +38,7 @@ def test_an_allocation_lives_for_the_time_that_the_service_tells(
     assert client.get(ingest.segments(flow_id)[0]["get_urls"][0]["url"]).body == b"late"
 
 
+@pytest.mark.served_by_the_gateway("a PUT URL of a bucket takes bytes as long as it holds")
 def test_an_allocation_that_is_not_registered_is_collected(
     client: Client, ingest: Ingest, clock: Clock
 ) -> None:

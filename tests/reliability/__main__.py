@@ -27,6 +27,7 @@ from tests.reliability.live_edge import LiveEdge
 from tests.reliability.mass_deletion import mass_deletion as measure_mass_deletion
 from tests.reliability.mass_deletion import ratio
 from tests.servers.process import serving
+from tests.stores import Servers, stores
 
 
 @click.group()
@@ -56,18 +57,27 @@ def tell(**figures: object) -> None:
 @main.command()
 @click.option("--kills", default=1000, show_default=True)
 @click.option("--seed", type=int, help="Default: a random one.")
-def kills(kills: int, seed: int | None) -> None:
+@click.option(
+    "--stores", "name", help="As in sqlite-s3, vast or vast-s3. Default: as without a config."
+)
+def kills(kills: int, seed: int | None, name: str | None) -> None:
     """Kill all processes at random moments under load, and look for what was acknowledged."""
     seed = random.randrange(2**32) if seed is None else seed
     began = time.monotonic()
     click.echo(f"seed {seed}", err=True)
-    with tempfile.TemporaryDirectory() as folder, progress("kills", kills) as done:
-        run = Kills(Path(folder), seed)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as beside,
+        Servers(Path(beside)) as servers,
+        progress("kills", kills) as done,
+    ):
+        chosen = None if name is None else stores(name, Path(folder), servers)
+        run = Kills(Path(folder), seed, chosen)
         run.run(kills, done)
         run.check_rest()
     acknowledged = sum(len(writer.told) for writer in run.writers)
     seconds = round(time.monotonic() - began)
-    tell(kills=kills, seed=seed, segments=acknowledged, seconds=seconds)
+    tell(kills=kills, seed=seed, stores=name, segments=acknowledged, seconds=seconds)
 
 
 @main.command()

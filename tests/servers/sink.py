@@ -9,10 +9,15 @@ from typing import Any
 _GUEST = Path(__file__).parents[1] / "plugins" / "guest_sink"
 
 
-def with_a_sink(folder: Path) -> Mapping[str, str]:
-    """Return an environment for `serve` in which all events are recorded in the folder."""
+def with_a_sink(folder: Path, sections: str = "") -> Mapping[str, str]:
+    """Return an environment for `serve` in which all events are recorded in the folder.
+
+    `sections` are further ones of the config.
+    """
     config = folder / "gateway.toml"
-    config.write_text(f'[[events]]\nplugin = "guest-sink"\npath = "{_recorded(folder)}"\n')
+    config.write_text(
+        f'{sections}[[events]]\nplugin = "guest-sink"\npath = "{_recorded(folder)}"\n'
+    )
     paths = [str(_GUEST), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"TAMS_GATEWAY_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(paths)}
 

@@ -12,9 +12,8 @@ from tests.deployments import Deployment
 class Recording:
     """A transport that answers nothing and remembers what it was to send."""
 
-    base = "https://host.example/api"
-
-    def __init__(self) -> None:
+    def __init__(self, base: str = "https://host.example/api") -> None:
+        self.base = base
         self.sent: list[tuple[str, str, dict[str, str], bytes]] = []
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -91,6 +90,18 @@ def test_a_link_that_is_not_just_the_next_one_fails(link: str) -> None:
     """B2."""
     with pytest.raises(AssertionError):
         _ = Answer(200, Headers([("Link", link)]), b"").next
+
+
+def test_urls_of_object_stores_are_followed_past_the_gateway(recording: Recording) -> None:
+    """B6: with the headers of the request alone, and unseen by what watches the gateway."""
+    store, watched = Recording("https://bucket.example"), list[str]()
+    client = Client(recording, [lambda method, target, answer: watched.append(target)], [store])
+    client.headers = {"Authorization": "Bearer secret"}
+
+    client.put("https://bucket.example/a.ts?X=1", body=b"x", headers={"Content-Type": "video/x"})
+
+    assert store.sent == [("PUT", "/a.ts?X=1", {"Content-Type": "video/x"}, b"x")]
+    assert (recording.sent, watched) == ([], [])
 
 
 def test_every_answer_is_watched(silent: Client) -> None:
