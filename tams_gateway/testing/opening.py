@@ -2,7 +2,9 @@
 
 import hashlib
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -39,6 +41,15 @@ class DeadStore:
         if self.dead and name != "close":
             raise StoreError("the metadata store is away, as the clause wants it")
         return getattr(self._store, name)
+
+
+def placed(options: Mapping[str, str], place: Path) -> dict[str, str]:
+    """Return options with `{tmp}` as this directory, and `{unique}` as a name of its own."""
+    values = {"{tmp}": str(place), "{unique}": f"k{uuid.uuid4().hex[:12]}"}
+    given = dict(options)
+    for name, value in values.items():
+        given = {key: text.replace(name, value) for key, text in given.items()}
+    return given
 
 
 class Opener(msgspec.Struct, Generic[T], frozen=True):

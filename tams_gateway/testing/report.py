@@ -11,7 +11,7 @@ import pytest
 from tams_gateway.config_file import ConfigError
 from tams_gateway.plugin.loader import Plugin, PluginError
 from tams_gateway.plugin.provider import Provider
-from tams_gateway.testing.opening import Opener
+from tams_gateway.testing.opening import Opener, placed
 
 _SUITE: Final = "tams_gateway.testing.suite"
 _HOOKS: Final[Mapping[str, Callable[[Plugin], Provider[Any]]]] = {
@@ -45,7 +45,7 @@ class Report:
         }
         for kind, (name, options) in self._chosen.items():
             try:
-                Opener(_HOOKS[kind], name, options).settings()
+                Opener(_HOOKS[kind], name, placed(options, config.rootpath)).settings()
             except (PluginError, ConfigError) as error:
                 raise pytest.UsageError(f"--tams-{kind} {name}: {error}") from error
         # An editable installation does not tell pytest whose asserts are to be explained.

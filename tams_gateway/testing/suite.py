@@ -3,7 +3,6 @@
 pytest --pyargs tams_gateway.testing.suite --tams-metadata NAME --tams-option KEY=VALUE
 """
 
-import uuid
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tams_gateway.testing.auth_provider import AuthProviderContract, credentials
 from tams_gateway.testing.event_sink import EventSinkContract
 from tams_gateway.testing.metadata_store import MetadataStoreContract
 from tams_gateway.testing.object_store import ObjectStoreContract
-from tams_gateway.testing.opening import Opener
+from tams_gateway.testing.opening import Opener, placed
 
 
 @pytest.fixture
@@ -35,14 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def options(request: pytest.FixtureRequest, place: Path) -> dict[str, dict[str, str]]:
     """Return the options of each chosen plugin, such that a store is new and empty."""
-    values = {"{tmp}": str(place), "{unique}": f"k{uuid.uuid4().hex[:12]}"}
-    chosen = {kind: dict(options) for kind, (_, options) in _chosen(request).items()}
-    for options in chosen.values():
-        for key, text in options.items():
-            for name, value in values.items():
-                text = text.replace(name, value)
-            options[key] = text
-    return chosen
+    return {kind: placed(options, place) for kind, (_, options) in _chosen(request).items()}
 
 
 def _chosen(request: pytest.FixtureRequest) -> dict[str, tuple[str, dict[str, str]]]:
