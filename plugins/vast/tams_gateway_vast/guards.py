@@ -26,8 +26,8 @@ Name: TypeAlias = Literal["r", "r+", "n", "n+", "k", "process"]
 
 _TURN: Final = 3.0
 """Seconds that an older transaction gets to end before a rival ends it."""
-_PAUSE: Final = 0.02
-"""Seconds between two looks whether it has; the mean of a random time."""
+_PAUSE: Final = 0.2
+"""Seconds between two looks whether it has, at most; the first is a tenth of that."""
 
 
 class Guard(Protocol):
@@ -185,6 +185,7 @@ class _Claims(_Checked):
     def _settle(self, own: int, shards: Collection[int]) -> None:
         """Return when every transaction has ended that claimed one of the shards before."""
         patience = time.monotonic() + _TURN
+        pause = _PAUSE / 10
         ended: set[int] = set()
         while rivals := self._rivals(own, shards) - ended:
             late = time.monotonic() > patience
@@ -193,7 +194,8 @@ class _Claims(_Checked):
                     self._cluster.rollback(rival)
                     ended.add(rival)
             if not rivals <= ended:
-                time.sleep(random.uniform(0, 2 * _PAUSE))
+                time.sleep(random.uniform(0.5, 1.0) * pause)
+                pause = min(2 * pause, _PAUSE)
         if ended:
             self._remove(ended)
 

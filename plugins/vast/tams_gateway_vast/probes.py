@@ -25,7 +25,7 @@ from tams_gateway_vast.settings import Settings
 _AUTO: Final[Sequence[Name]] = ("r", "r+", "n", "n+", "k")
 """By cost: `r+` reads once more however many the shards are, `n` renames a column for each."""
 
-_WAITS: Final = 1.0
+_WAITS: Final = 0.5
 """Seconds after which a change is taken to wait for the end of another transaction."""
 _SLOW: Final = 20
 """And so many times as long as a change took that had nothing to wait for."""
