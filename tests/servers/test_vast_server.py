@@ -2,14 +2,17 @@
 
 import http.client
 import io
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+import ibis
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,6 +26,7 @@ from vastdb.config import BackoffConfig
 from tests.servers.vast import Fault, Server, Switches, vast
 from tests.servers.vast.process import vast_process
 from tests.servers.vast.rows import ROW_NUMBER, Rows
+from tests.servers.vast.switches import Kind
 
 SCHEMA: Final = pa.schema([("a", pa.int64()), ("s", pa.string())])
 IDS: Final = pa.schema([("$row_id", pa.uint64())])
@@ -73,13 +77,15 @@ class Client:
     def read(self, txid: int = 0) -> dict[int, int]:
         """Return the values of `a` by row id."""
         asked = sdk.build_query_data_request(pa.schema([*IDS, *SCHEMA]), None, ["$row_id", "a"])
-        answer = self.api.query_data(self.bucket, "s", "t", asked.serialized, txid=txid)
-        found = {}
-        for _, _, table in sdk.parse_query_data_response(
+        found = self.select(asked, "t", txid)
+        return dict(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+    def select(self, asked: sdk.QueryDataRequest, table: str, txid: int) -> pa.Table:
+        answer = self.api.query_data(self.bucket, "s", table, asked.serialized, txid=txid)
+        pages = sdk.parse_query_data_response(
             io.BytesIO(answer.content), asked.response_schema, parser=asked.response_parser
-        ):
-            found.update(zip(*(column.to_pylist() for column in table.columns), strict=True))
-        return found
+        )
+        return pa.concat_tables([page for _, _, page in pages])
 
     def write(self, method: str, path: str, body: bytes) -> None:
         """Send a body that the SDK would not."""
@@ -488,6 +494,9 @@ def test_clients_choose_row_ids_in_a_column_of_their_own(server: Server, client:
     assert [7, 3] == ids.column(0).to_pylist()
     with pytest.raises(errors.Conflict):
         send(client.bucket, "s", "u", serialized(batch), txid)
+    table = ibis.table(ibis.Schema.from_pyarrow(chosen), "u")
+    asked = sdk.build_query_data_request(chosen, table.vastdb_rowid > 3)
+    assert [{"vastdb_rowid": 7, "a": 70}] == client.select(asked, "u", txid).to_pylist()
 
 
 def test_the_log_brings_everything_back(tmp_path: Path) -> None:
@@ -533,6 +542,24 @@ def test_a_server_in_another_process_is_told_and_asked_alike() -> None:
         server.start(1)
         connection.connect()
         connection.close()
+
+
+def test_every_switch_and_fault_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "vast-test-server.md").read_text()
+    switches, faults = text.split("### Switches")[1].split("### Faults")
+    kinds = re.findall(r"^\| `([^`]+)` \|", faults.split("\n## ")[0], re.M)
+    assert list(get_args(Kind)) == kinds
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", switches, re.M))
+    assert list(Switches.__struct_fields__) == list(rows)
+    for name, value in msgspec.structs.asdict(Switches()).items():
+        first = rows[name].split(", ")[0].strip("`")
+        assert first == (
+            str(value).lower()
+            if isinstance(value, bool)
+            else f"{value:g}"
+            if isinstance(value, float)
+            else str(value)
+        )
 
 
 TYPES: Final = {0: pa.int64(), 1: pa.string()}
