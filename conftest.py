@@ -1,4 +1,4 @@
-"""For every test of the project: in continuous integration none may be skipped."""
+"""For every test of the project: its marks, and in continuous integration none may be skipped."""
 
 import os
 from collections.abc import Generator
@@ -10,6 +10,15 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 OFFICIAL_DOCUMENT: Final = "TAMS_SPEC"
 """Stands in the reason of a skip where the official document is absent: we hold no copy of it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks of tests that run on several stores, also where only those of a plugin run."""
+    config.addinivalue_line("markers", "config(**sections): sections of the gateway's config")
+    config.addinivalue_line("markers", "deployments(*kinds): the ways to reach it to be tested")
+    config.addinivalue_line(
+        "markers", "served_by_the_gateway(why): leaves out stores that clients reach themselves"
+    )
 
 
 @pytest.hookimpl(wrapper=True)

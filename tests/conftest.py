@@ -19,14 +19,6 @@ from tests.spec.official import watches
 from tests.stores import Servers
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "config(**sections): sections of the gateway's config")
-    config.addinivalue_line("markers", "deployments(*kinds): the ways to reach it to be tested")
-    config.addinivalue_line(
-        "markers", "served_by_the_gateway(why): leaves out stores that clients reach themselves"
-    )
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a gateway once for each way to reach one."""
     if "deployment_kind" in metafunc.fixturenames:
