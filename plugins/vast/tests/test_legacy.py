@@ -3,24 +3,34 @@
 import json
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from tams_gateway_s3.store import S3Objects
-from tams_gateway_vast.legacy.values import fitting
+from tams_gateway_vast.cluster import Cluster
+from tams_gateway_vast.legacy.run import Wishes, run
+from tams_gateway_vast.legacy.tables import Tables
+from tams_gateway_vast.legacy.values import fitting, rate
+from tams_gateway_vast.settings import Settings
 
 from plugins.s3.tests import conftest as s3
 from plugins.vast.tests import older, older_rows
 from plugins.vast.tests.older_rows import PROBLEMS, STORED, id_
+from tams_gateway import wsgi
 from tams_gateway.cli.main import main
+from tams_gateway.cli.stores import importing
+from tams_gateway.plugin import Secret
+from tams_gateway.plugin.commands import Import
 from tams_gateway.settings import load
 from tams_gateway.testing.client import Client
-from tests.deployments import in_process
+from tams_gateway.testing.transports import Wsgi
 from tests.servers.seaweed import seaweed
+from tests.servers.vast import Server
 from tests.stores import toml
 
 Options = dict[str, Any]
@@ -50,7 +60,11 @@ class Site:
     def __init__(self, folder: Path, metadata: Options, bucket: Options, database: Options) -> None:
         self.path = folder / "tams.toml"
         self.report = folder / "report.jsonl"
-        self._older = {**database, "schema": f"{database['schema']}_older"}
+        self._older = {
+            **database,
+            "endpoint": database["endpoints"][0],
+            "schema": f"{database['schema']}_older",
+        }
         sections = {
             "metadata": metadata,
             "objects.main": {"plugin": "filesystem", "path": f"{folder}/media", "default": True},
@@ -61,13 +75,16 @@ class Site:
 
     def write(self, layout: Mapping[str, str], rows: Mapping[str, list[older.Row]]) -> None:
         """Make the older tables."""
-        older.write({**self._older, "endpoint": self._older["endpoints"][0]}, layout, rows)
+        older.write(self._older, layout, rows)
+
+    def cluster(self) -> Cluster:
+        """Connect to the older tables."""
+        return connection(self._older)
 
     def run(self, *more: str) -> tuple[int, str]:
         """Run the import, and return its status and what it printed."""
-        found = {"endpoint": self._older["endpoints"][0], **self._older}
         names = ("endpoint", "bucket", "schema", "access_key", "secret_key")
-        options = [f"--{name.replace('_', '-')}={found[name]}" for name in names]
+        options = [f"--{name.replace('_', '-')}={self._older[name]}" for name in names]
         options += ["--objects=older", f"--config={self.path}", f"--report={self.report}", *more]
         done = CliRunner().invoke(main, ["vast", "import-legacy", *options])
         return done.exit_code, done.output
@@ -79,8 +96,22 @@ class Site:
     @contextmanager
     def gateway(self) -> Iterator[Client]:
         """Run a gateway on what was imported."""
-        with in_process("wsgi-sqlite", load(self.path, {}), []) as deployment:
-            yield deployment.client
+        app = wsgi.create(load(self.path, {}))
+        with closing(Client(Wsgi(app))) as client:
+            yield client
+        app.close()
+
+
+def connection(where: Mapping[str, Any]) -> Cluster:
+    """Connect to a schema."""
+    settings = Settings(
+        endpoints=(where["endpoint"],),
+        access_key=Secret(where["access_key"]),
+        secret_key=Secret(where["secret_key"]),
+        bucket=where["bucket"],
+        schema=where["schema"],
+    )
+    return Cluster(settings, structlog.get_logger(), lambda: 0.0)
 
 
 @pytest.fixture(params=["sqlite", "vast"])
@@ -221,3 +252,136 @@ def snapshot(client: Client) -> list[object]:
     flows = client.get("/flows").json
     paths = ["/sources", *(f"/flows/{one['id']}/segments?accept_get_urls=" for one in flows)]
     return [flows, *(client.get(path).json for path in paths)]
+
+
+class Killed(Exception):
+    """What ends an import in the middle."""
+
+
+class Mortal:
+    """An `Import` that dies behind so many calls."""
+
+    def __init__(self, importer: Import, calls: int) -> None:
+        self._importer = importer
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            done: object = getattr(self._importer, name)(*arguments)
+            self._calls -= 1
+            if not self._calls:
+                raise Killed
+            return done
+
+        return call
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_an_import_that_was_killed_goes_on(site: Site) -> None:
+    site.write(older.NEWER, older_rows.NEWER)
+    wishes = Wishes(site.report, "video/mp2t", piece=2)
+
+    with closing(site.cluster()) as cluster:
+        for calls in (3, 14):
+            with pytest.raises(Killed), importing(site.path, "older") as importer:
+                run(cluster, cast(Import, Mortal(importer, calls)), wishes, lambda _: None)
+        with importing(site.path, "older") as importer:
+            run(cluster, importer, wishes, lambda _: None)
+
+    found = Counter((one["problem"], one["done"], one["table"]) for one in site.findings())
+    assert found == PROBLEMS
+    with site.gateway() as client:
+        check_resources(client)
+        check_segments(client)
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_older_tables_with_fewer_columns_are_read_as_well(site: Site) -> None:
+    """A segment's text is its time, whatever other columns say."""
+    site.write(older.MAIN, older_rows.MAIN)
+
+    status, output = site.run("--key={yyyy}/{mm}/{dd}/{object_id}")
+
+    assert status == 0, output
+    found = Counter((one["problem"], one["done"]) for one in site.findings())
+    assert found == {("JSON that is none", "mended"): 1, ("flow of a missing source", "mended"): 1}
+    with site.gateway() as client:
+        flow = client.get(f"/flows/{id_('f', 1)}").json
+        assert flow["tags"] == {"a": "x", "n": "5", "l": ["p", "q"]}
+        assert flow["essence_parameters"]["frame_rate"] == {"numerator": 50}
+        assert client.get(f"/flows/{id_('f', 2)}").json["tags"] == {"legacy.tags": "{broken"}
+        assert client.get(f"/sources/{id_('a', 1)}").json["tags"] == {"s": "v"}
+        assert played(client, id_("f", 1)) == {"[0:0_1:999999999]": "plain"}
+
+
+@pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+def test_what_is_said_wrong_is_told_in_one_line(site: Site) -> None:
+    for option, told in (
+        ("--objects=none", "no [objects.none] in the config, which has [objects.main]"),
+        ("--key={month}", "--key: '{month}' is no template"),
+        ("--schema=a/b", "schema: expected letters, digits"),
+        ("--endpoint=", "endpoints: '' is no URL as http://vast.example.com"),
+        ("--objects=older", "no tables of the older server are there; check --bucket and --schema"),
+    ):
+        status, output = site.run(option)
+        assert status != 0
+        assert told in output
+
+
+@pytest.mark.parametrize("site", ["vast"], indirect=True)
+def test_the_schema_of_the_gateway_itself_is_refused(site: Site, database: Options) -> None:
+    status, output = site.run(f"--schema={database['schema']}")
+    assert status == 2
+    assert f"{database['bucket']}/{database['schema']} has the tables of this gateway" in output
+
+
+def test_tables_are_read_in_small_pieces(server: Server) -> None:
+    """So memory does not grow with them: each list is a piece, or of one key."""
+    flows = ["big" if n % 2 else f"f{n % 7}" for n in range(200)]
+    rows = [
+        {"flow_id": flow, "object_id": f"o{n // 2:03}", "created": older.at(-n)}
+        for n, flow in enumerate(flows)
+    ]
+    where = {
+        "endpoint": server.endpoints[0],
+        "access_key": server.access,
+        "secret_key": server.secret,
+        "bucket": server.bucket,
+        "schema": "older",
+    }
+    older.write(where, older.MAIN | {"segments": older.NEWER["segments"]}, {"segments": rows})
+    with closing(connection(where)) as cluster:
+        tables = Tables(cluster, piece=20)
+        lists = list(tables.groups("segments", "flow_id", within="object_id"))
+
+    assert max(map(len, lists)) == 20
+    read = [(row["flow_id"], row["object_id"]) for list_ in lists for row in list_]
+    assert sorted(read) == sorted((row["flow_id"], row["object_id"]) for row in rows)
+    assert [flow for flow, _ in read] == sorted(flows)
+    # Where one flow needs several lists, those that were made first come first.
+    ages = [sorted(row["object_id"] for row in one) for one in lists if one[0]["flow_id"] == "big"]
+    assert ages == sorted(ages, reverse=True)
+    assert len(ages) == 5
+
+
+@pytest.mark.parametrize(
+    ("written", "rate_"),
+    [
+        ("25", (25, 1)),
+        ("50/2", (25, 1)),
+        ("30000/1001", (30000, 1001)),
+        ("29.97", (30000, 1001)),
+        ("23.976", (24000, 1001)),
+        ("12.5", (25, 2)),
+        ('{"numerator": 50}', (50, 1)),
+    ],
+)
+def test_rates_are_read_in_each_form(written: str, rate_: tuple[int, int]) -> None:
+    found = rate(written)
+    assert (found["numerator"], found.get("denominator", 1)) == rate_
+
+
+@pytest.mark.parametrize("written", ["", "fast", "0", "-25", "1/0", "[]", '{"numerator": "x"}'])
+def test_what_is_no_rate_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is no rate"):
+        rate(written)
