@@ -2,19 +2,16 @@
 
 import itertools
 import os
+import re
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import requests
-import structlog
-from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
-
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import StoreError
 from tams_gateway_vast.border import Away, Refused, Rival, Unsettled
-from tams_gateway_vast.endpoints import Endpoint, EndpointHealth, Endpoints, told, waits
+from tams_gateway_vast.endpoints import Endpoint, EndpointHealth, Endpoints, Log, begun, told, waits
 from tams_gateway_vast.settings import Settings
 from tams_gateway_vast.transaction import ROW_ID, Transaction
 
@@ -29,27 +26,24 @@ class Cluster:
     Everything raises the errors of `border`, all of them `StoreError`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        log: structlog.typing.FilteringBoundLogger,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, settings: Settings, log: Log, now: Callable[[], float]) -> None:
         self.sorted: set[str] = set()
         """The names of tables with a sorting key, whose row ids are decimals on the wire."""
+        self.endpoints = Endpoints(settings, log, now)
         self._settings = settings
         self._log = log
         self._now = now
-        self.endpoints = Endpoints(settings, log)
-        self._version: tuple[int, ...] | None = None
+        self._server = ""
         _clusters.add(self)
 
     @property
     def version(self) -> tuple[int, ...]:
-        """The version of the cluster, as (5, 4, 0, 0); asked for once."""
-        if self._version is None:
-            self._version = self._anywhere(Endpoint.version)
-        return self._version
+        """The version of the cluster, as (5, 4, 0, 0), as the last transaction was told it."""
+        if not self._server:
+            self._leave(self.begin())
+        if found := re.fullmatch(r"vast (\d+(\.\d+)*)", self._server):
+            return tuple(int(one) for one in found[1].split("."))
+        raise StoreError(f"{self._settings.place}: says it is {self._server!r}; is this VAST?")
 
     def begin(self, endpoint: str | None = None) -> Transaction:
         """Begin a transaction on an endpoint that works, or on the one with this URL."""
@@ -127,7 +121,7 @@ class Cluster:
         self.endpoints.close()
 
     def _begin(self, endpoint: Endpoint) -> Transaction:
-        txid = endpoint.send("begin", _begun)
+        txid, self._server = endpoint.send("begin", begun)
         return Transaction(endpoint, self._settings, self.sorted, txid)
 
     def _settled(self, transaction: Transaction, error: StoreError) -> bool:
@@ -175,15 +169,10 @@ def _reopen() -> None:
     for cluster in list(_clusters):
         # A connection must not be used, nor closed, in two processes.
         _inherited.append(cluster.endpoints)
-        cluster.endpoints = Endpoints(cluster._settings, cluster._log)
+        cluster.endpoints = Endpoints(cluster._settings, cluster._log, cluster._now)
 
 
 os.register_at_fork(after_in_child=_reopen)
-
-
-def _begun(api: VastdbApi) -> int:
-    answer: requests.Response = api.begin_transaction()
-    return int(answer.headers["tabular-txid"])
 
 
 def _roll_back(endpoint: Endpoint, txid: int) -> None:

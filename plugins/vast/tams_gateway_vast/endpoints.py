@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,6 +26,8 @@ from tams_gateway_vast.border import Away, Busy, UnlistedStatus, border
 from tams_gateway_vast.settings import Settings
 
 T = TypeVar("T")
+
+Log: TypeAlias = structlog.typing.FilteringBoundLogger
 
 _CONNECTIONS: Final = 256
 """To one endpoint: as many as there are threads, or each further one would connect anew."""
@@ -51,19 +54,18 @@ for _name in ("vastdb", "backoff"):
 
 
 class EndpointHealth(msgspec.Struct, frozen=True):
-    """Whether an endpoint answers, and how: its version, or what is wrong."""
+    """Whether an endpoint answers, and how: its version, or what is wrong and what to do."""
 
     url: str
     ok: bool
     detail: str
+    remedy: str = ""
 
 
 class Endpoint:
     """One endpoint, with the SDK's client for it and connections that are kept."""
 
-    def __init__(
-        self, url: str, settings: Settings, log: structlog.typing.FilteringBoundLogger
-    ) -> None:
+    def __init__(self, url: str, settings: Settings, log: Log, now: Callable[[], float]) -> None:
         self.url = url
         self.error = ""
         """What it failed with; empty while it works."""
@@ -73,6 +75,8 @@ class Endpoint:
         self._retries = settings.retries
         self._api = _client(url, settings)
         self._log = log
+        self._now = now
+        self._since = 0.0
 
     def send(self, what: str, call: Callable[[VastdbApi], T]) -> T:
         """Return what a call of the SDK returns; wait where the cluster is at its limit.
@@ -90,18 +94,17 @@ class Endpoint:
                 time.sleep(wait)
 
     def examine(self) -> EndpointHealth:
-        """Ask for the version, unless it is left alone just now; does not raise."""
-        if self.away_until > time.monotonic():
-            return EndpointHealth(self.url, False, self.error)
-        try:
-            version = ".".join(map(str, self.version()))
-        except StoreError as error:
-            return EndpointHealth(self.url, False, str(error))
-        return EndpointHealth(self.url, True, f"VAST {version}")
-
-    def version(self) -> tuple[int, ...]:
-        """Return the version of the cluster. Raises the errors of `border`."""
-        return self.send("version", _version)
+        """Begin and end a transaction, unless it is left alone just now; does not raise."""
+        if self.away_until <= time.monotonic():
+            try:
+                server = self.send("check", _tried)
+            except StoreError as error:
+                found, _, remedy = str(error).removeprefix(f"{self.url}: ").rpartition("; ")
+                return EndpointHealth(self.url, False, found, remedy)
+            return EndpointHealth(self.url, True, server)
+        found, _, remedy = self.error.removeprefix(f"{self.url}: ").rpartition("; ")
+        since = datetime.fromtimestamp(self._since, UTC).isoformat(timespec="seconds")
+        return EndpointHealth(self.url, False, f"{found} (since {since})", remedy)
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,6 +132,7 @@ class Endpoint:
 
     def _fail(self, error: Away) -> None:
         if not self._failures:
+            self._since = self._now()
             self._log.warning("endpoint_away", endpoint=self.url, error=str(error))
         self._failures += 1
         pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE)
@@ -139,8 +143,8 @@ class Endpoint:
 class Endpoints:
     """All of them. Each request goes to the next one that works."""
 
-    def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger) -> None:
-        self.all: Sequence[Endpoint] = [Endpoint(url, settings, log) for url in settings.endpoints]
+    def __init__(self, settings: Settings, log: Log, now: Callable[[], float]) -> None:
+        self.all = [Endpoint(url, settings, log, now) for url in settings.endpoints]
         self._by_url: Mapping[str, Endpoint] = {one.url: one for one in self.all}
         self._timeout = settings.timeout
         self._lock = threading.Lock()
@@ -187,11 +191,9 @@ def waits() -> Iterator[float]:
 
 def told(place: str, found: Sequence[EndpointHealth]) -> Health:
     """Return what the endpoints say together: well while one of them answers."""
-    bad = [one for one in found if not one.ok]
-    lines = [f"{one.url} {one.detail}" for one in found if one.ok]
-    lines += [one.detail.rpartition("; ")[0] or one.detail for one in bad]
-    remedy = bad[0].detail.rpartition("; ")[2] if bad else ""
-    return Health(len(bad) < len(found), f"{place}: {', '.join(lines)}", remedy)
+    remedies = dict.fromkeys(one.remedy for one in found if not one.ok)
+    lines = ", ".join(f"{one.url}: {one.detail}" for one in found)
+    return Health(any(one.ok for one in found), f"{place} at {lines}", "; ".join(remedies))
 
 
 def _look_at(answer: requests.Response, **_: object) -> None:
@@ -228,13 +230,13 @@ def _client(url: str, settings: Settings) -> VastdbApi:
     return api
 
 
-def _version(api: VastdbApi) -> tuple[int, ...]:
-    answer: requests.Response = api._request(
-        method="GET",
-        url=api._url(command="transaction"),
-        headers={"tabular-get-vast-version": "true"},
-    )
-    name, _, version = answer.headers["Server"].partition(" ")
-    if name != "vast":
-        raise ValueError(f"Server: {name}")
-    return tuple(int(one) for one in version.split("."))
+def begun(api: VastdbApi) -> tuple[int, str]:
+    """Begin a transaction; return its id, and what the cluster says it is, as `vast 5.4.0.0`."""
+    answer: requests.Response = api.begin_transaction()
+    return int(answer.headers["tabular-txid"]), answer.headers["Server"]
+
+
+def _tried(api: VastdbApi) -> str:
+    txid, server = begun(api)
+    api.rollback_transaction(txid)
+    return server

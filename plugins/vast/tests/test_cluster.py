@@ -141,10 +141,14 @@ def test_the_catalogue_is_listed_and_changed(store: Cluster) -> None:
     assert store.commit(transaction)
 
 
-def test_the_version_is_asked_once(server: Server, store: Cluster) -> None:
+def test_the_version_comes_with_a_transaction(server: Server, store: Cluster) -> None:
     server.switches = Switches(version="5.3.2.7")
     assert [store.version, store.version] == [(5, 3, 2, 7)] * 2
-    assert asked(server) == ["GET transaction"]
+    assert asked(server) == ["POST transaction", "DELETE transaction"]
+    server.switches = Switches(version="of all")
+    assert numbers(store) == []
+    with pytest.raises(StoreError, match="'vast of all'; is this VAST"):
+        assert store.version
 
 
 def test_a_wrong_request_is_no_rival(store: Cluster) -> None:
