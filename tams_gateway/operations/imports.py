@@ -26,10 +26,11 @@ from tams_gateway.operations.edit import Edit
 from tams_gateway.operations.flow_records import Births, StoredFlow, read_source
 from tams_gateway.operations.flows import described
 from tams_gateway.operations.gateway import Backend, Gateway
-from tams_gateway.operations.kinds import SOURCE
+from tams_gateway.operations.kinds import OBJECT, SOURCE
 from tams_gateway.operations.messages import Request
 from tams_gateway.storage.errors import ConflictError, MissingError
 from tams_gateway.storage.objects import Place, Stat
+from tams_gateway.storage.query import OneOf, Query
 from tams_gateway.storage.webhooks import WEBHOOK
 
 T = TypeVar("T")
@@ -39,6 +40,10 @@ _TRIES: Final = 20
 
 _AT_ONCE: Final = 16
 """How many questions the storage backend gets at a time."""
+
+
+_PLACES: Final = 500
+"""How many places are asked for at a time."""
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -109,7 +114,8 @@ class Import:
     ) -> list[Refusal | None]:
         """Add segments as POST does, to a read-only flow too; return why each one is refused.
 
-        `keys` says for each object where its bytes may lie: they are where they are found first.
+        `keys` says for each object where its bytes may lie: they are where they are found first,
+        unless they are another object's.
         What has neither bytes nor `get_urls` is refused as `NotFound`. `at_ns` is when the last of
         them came.
         """
@@ -126,11 +132,12 @@ class Import:
                 posts[index] = post
             except Invalid as refusal:
                 outcomes[index] = refusal
-        new = self._objects(stored, list(posts.values()), keys)
-        known = media_objects.load(self._gateway, {one.object_id for one in posts.values()})
+        ids = dict.fromkeys(post.object_id for post in posts.values())
+        known = media_objects.load(self._gateway, ids)
+        new, refused = self._objects(stored, [id_ for id_ in ids if id_ not in known], keys)
         for index, post in list(posts.items()):
-            if post.object_id not in new and post.object_id not in known and not post.get_urls:
-                outcomes[index] = NotFound(_nowhere(keys.get(post.object_id, ())))
+            if post.object_id in refused and not post.get_urls:
+                outcomes[index] = refused[post.object_id]
                 del posts[index]
         gateway = replace(self._gateway, now_ns=lambda: at_ns)
         if posts:
@@ -157,37 +164,52 @@ class Import:
             return [refusal] * len(posts)
 
     def _objects(
-        self, stored: StoredFlow, posts: Sequence[SegmentPost], keys: Mapping[str, Sequence[str]]
-    ) -> dict[str, MediaObject]:
-        """Return the objects that are not here yet and whose bytes are found."""
-        ids = dict.fromkeys(post.object_id for post in posts)
-        known = media_objects.load(self._gateway, ids)
-        wanted = [id_ for id_ in ids if id_ not in known and keys.get(id_)]
+        self, stored: StoredFlow, ids: Sequence[str], keys: Mapping[str, Sequence[str]]
+    ) -> tuple[dict[str, MediaObject], dict[str, Refusal]]:
+        """Return the objects whose bytes are found, and why others have none."""
+        refused: dict[str, Refusal] = {id_: NotFound(_nowhere(keys.get(id_, ()))) for id_ in ids}
         container = stored.flow.container
-        if not wanted or not isinstance(container, str):
-            return {}
-        with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
-            found = list(pool.map(lambda id_: self._find(keys[id_]), wanted))
-        return {
-            id_: MediaObject(
-                id_,
-                container,
-                stored.flow.id,
-                instances=(Instance(self._backend.id, place.key, place.version),),
-                size=size,
-            )
-            for id_, one in zip(wanted, found, strict=True)
-            if one is not None
-            for place, size in [one]
-        }
+        if not ids or not isinstance(container, str):
+            return {}, refused
+        with ThreadPoolExecutor(min(_AT_ONCE, len(ids))) as pool:
+            looked = pool.map(lambda id_: self._find(keys.get(id_, ())), ids)
+            found = dict(zip(ids, looked, strict=True))
+        made: dict[str, MediaObject] = {}
+        owners = self._owners([instance.place for instance, _ in filter(None, found.values())])
+        for id_, one in found.items():
+            if one is None:
+                continue
+            instance, size = one
+            owner = owners.setdefault(instance.place, id_)
+            if owner == id_:
+                made[id_] = MediaObject(
+                    id_, container, stored.flow.id, instances=(instance,), size=size
+                )
+                del refused[id_]
+            else:
+                # Who deletes one of the two would delete the bytes of both.
+                refused[id_] = Invalid(f"its bytes, at {instance.key}, are those of {owner!r}")
+        return made, refused
 
-    def _find(self, keys: Sequence[str]) -> tuple[Place, int] | None:
+    def _owners(self, places: Sequence[str]) -> dict[str, str]:
+        """Return which objects here have their bytes at the places."""
+        owners: dict[str, str] = {}
+        for start in range(0, len(places), _PLACES):
+            where = OneOf("places", tuple(places[start : start + _PLACES]))
+            # No place has two objects, so that one page has them all.
+            for record in self._gateway.metadata.find(Query(OBJECT, (where,), limit=_PLACES)).items:
+                media_object = media_objects.from_record(record).object
+                owners |= {one.place: record.id for one in media_object.instances}
+        return owners
+
+    def _find(self, keys: Sequence[str]) -> tuple[Instance, int] | None:
+        """Return the first instance whose bytes are there, and their size."""
         for key in keys:
             try:
                 stat: Stat = self._backend.store.stat(Place(key))
             except MissingError:
                 continue
-            return Place(key, stat.version), stat.size
+            return Instance(self._backend.id, key, stat.version), stat.size
         return None
 
     def webhook(self, webhook_id: str, document: bytes, owner: Principal) -> bool:

@@ -91,18 +91,20 @@ def test_segments_take_the_bytes_where_they_are_found(gateway: Gateway, importer
         {"object_id": "b", "timerange": "[1:0_2:0)"},
         {"object_id": "b", "timerange": "[1:5_2:0)"},
         {"object_id": "c", "timerange": "nonsense"},
+        {"object_id": "d", "timerange": "[3:0_4:0)"},
     ]
-    keys = {"a": ["new/a"], "b": ["new/b", "old/b"]}
+    keys = {"a": ["new/a"], "b": ["new/b", "old/b"], "d": ["old/b"]}
 
     def outcomes() -> list[str]:
         found = importer.segments(flow_id, list(map(encoded, rows)), keys, MADE)
         return ["taken" if one is None else one.summary for one in found]
 
-    absent, taken, overlapping, malformed = first = outcomes()
+    absent, taken, overlapping, malformed, double = first = outcomes()
     assert absent == "its bytes are not in the storage backend, at new/a"
     assert taken == "taken"
     assert "overlaps the segment [1:0_2:0)" in overlapping
     assert malformed.startswith("/timerange")
+    assert double == "its bytes, at old/b, are those of 'b'"
     assert outcomes() == first
 
     stored = load(gateway, ["b"])["b"].object

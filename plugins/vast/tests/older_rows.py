@@ -170,6 +170,7 @@ NEWER: Final[dict[str, list[Row]]] = {
             get_urls='[{"url": "https://cdn.example/y.ts"}]',
         ),
         segment(8, "many", "[0:0_1:0)"),
+        segment(8, "same", "[1:0_2:0)", 30, storage_path="2025/03/01/many"),
         segment(4, "refused", "[0:0_1:0)"),
         segment(80, "lost", "[0:0_1:0)"),
     ],
@@ -177,7 +178,7 @@ NEWER: Final[dict[str, list[Row]]] = {
         {"id": name, "size": 3, "created": at(0)}
         for name in (
             *("one", "two", "late", "shared", "gone", "odd", "by-url", "by-date", "elsewhere"),
-            *("many", "refused", "lost", "never", "never"),
+            *("many", "same", "refused", "lost", "never", "never"),
         )
     ],
     "flow_object_references": [
@@ -228,6 +229,7 @@ PROBLEMS: Final = {
     ("tag of what is not here", "left out", "tags"): 1,
     ("segments overlap", "left out", "segments"): 1,
     ("segment given twice", "left out", "segments"): 1,
+    ("segment refused", "left out", "segments"): 1,
     ("bytes that are not there", "left out", "segments"): 1,
     ("timerange that is none", "left out", "segments"): 1,
     ("segment without an object", "left out", "segments"): 1,
