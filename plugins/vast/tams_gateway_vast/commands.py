@@ -12,6 +12,7 @@ import click
 
 from tams_gateway.plugin.commands import bench, config_option
 from tams_gateway_vast.legacy.command import import_legacy
+from tams_gateway_vast.questions.command import probe
 from tams_gateway_vast.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def vast() -> None:
 
 
 vast.add_command(import_legacy)
+vast.add_command(probe)
 
 
 @contextmanager

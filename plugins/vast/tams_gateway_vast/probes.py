@@ -22,8 +22,11 @@ from tams_gateway_vast.predicates import In, Is
 from tams_gateway_vast.rows import arrow, with_ids
 from tams_gateway_vast.settings import Settings
 
-_AUTO: Final[Sequence[Name]] = ("r", "r+", "n", "n+", "k")
-"""By cost: `r+` reads once more however many the shards are, `n` renames a column for each."""
+NAMES: Final[Sequence[Name]] = ("r", "r+", "n", "n+", "k")
+"""Those that a cluster decides about, by cost.
+
+`r+` reads once more however many the shards are, `n` renames a column for each.
+"""
 
 _WAITS: Final = 0.5
 """Seconds after which a change is taken to wait for the end of another transaction."""
@@ -78,7 +81,7 @@ def choose(cluster: Cluster, settings: Settings) -> Guard:
     if settings.guard == "process":
         return guard("process", cluster)
     reasons: list[str] = []
-    for name in _AUTO if settings.guard == "auto" else (settings.guard,):
+    for name in NAMES if settings.guard == "auto" else (settings.guard,):
         verdict = settled(name, cluster, settings)
         if verdict.holds:
             return guard(name, cluster)

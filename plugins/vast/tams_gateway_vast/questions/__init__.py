@@ -1,0 +1,1 @@
+"""What VAST does not write down, tried out on a cluster: `tams-gateway vast probe`."""
