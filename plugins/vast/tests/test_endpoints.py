@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -244,10 +245,41 @@ def test_a_hanging_endpoint_costs_one_timeout(server: Server) -> None:
         began = time.monotonic()
         assert numbers(store) == []
         assert 0.3 <= time.monotonic() - began < 0.9
+        hung, left = server.requests[1:3]
+        assert (hung.command, left.method) == ("data", "DELETE")
+        assert hung.endpoint != left.endpoint
         server.faults = [Fault(kind="hang", command="rows", seconds=1)]
         transaction = store.begin()
         with pytest.raises(Away, match="timed out"):
             transaction.insert(PLAIN, rows(1))
+
+
+def test_an_endpoint_that_may_be_back_is_tried_by_one_request(
+    server: Server, store: Cluster
+) -> None:
+    server.faults = [
+        Fault(kind="unavailable", endpoint=0),
+        Fault(kind="hang", endpoint=0, at=2, seconds=1.0),
+    ]
+    numbers(store)
+    numbers(store)
+    store.endpoints.all[0].away_until = 0.0
+    server.forget()
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: numbers(store), range(8))) == [[]] * 8
+    assert sum(one.endpoint == 0 and one.method == "POST" for one in server.requests[:12]) == 1
+
+
+def test_an_endpoint_that_refuses_is_not_away(server: Server, store: Cluster) -> None:
+    write(store, 1)
+    first, second = store.begin(), store.begin()
+    rival = first.select(PLAIN, ["$row_id", "name"])
+    first.update(PLAIN, rival)
+    server.faults = [Fault(kind="unavailable", command="rows")]
+    for error in (Away, Rival):
+        with pytest.raises(error):
+            second.update(PLAIN, rival)
+        assert bool(second.endpoint.error) == (error is Away)
 
 
 def test_a_host_that_takes_no_connection_costs_one_timeout() -> None:
