@@ -88,7 +88,9 @@ class _Checked(_Rows):
     def _check(self, shards: Mapping[int, int]) -> None:
         """Raise `Rival` where others have committed to a shard since it was read."""
         if (found := self._cluster.read(lambda fresh: self._commits(fresh, shards))) != shards:
-            changed = sorted(shard for shard, commits in shards.items() if found[shard] != commits)
+            changed = sorted(
+                shard for shard, commits in shards.items() if found.get(shard) != commits
+            )
             raise Rival(f"others wrote to the shards {changed} meanwhile; it is tried again")
 
     def _commits(self, fresh: Transaction, shards: Collection[int]) -> Mapping[int, int]:

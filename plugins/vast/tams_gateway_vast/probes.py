@@ -33,6 +33,8 @@ _WAITS: Final = 0.5
 _SLOW: Final = 20
 """And so many times as long as a change took that had nothing to wait for."""
 
+_TRIES: Final = 3
+
 _Step = tuple[str, int]
 _ALONE: Final[Sequence[_Step]] = (("begin", 0), ("change", 0), ("end", 0))
 _BOTH_OPEN: Final[Sequence[_Step]] = (
@@ -62,10 +64,14 @@ _OLDER_SECOND: Final[Sequence[_Step]] = (
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Whether a guard holds on a cluster, and why not."""
+    """Whether a guard holds on a cluster, and why not.
+
+    `seen` says that two writers met and both committed: no second look makes that undone.
+    """
 
     name: Name
     reason: str = ""
+    seen: bool = False
 
     @property
     def holds(self) -> bool:
@@ -94,17 +100,24 @@ def choose(cluster: Cluster, settings: Settings) -> Guard:
 
 
 def settled(name: Name, cluster: Cluster, settings: Settings) -> Verdict:
-    """Return whether a guard holds; tries again for `patience` seconds where answers are lost.
+    """Return whether a guard holds.
 
-    Raises `StoreError` where the cluster cannot be reached.
+    What fails by itself is tried three times: two processes that take different guards are not kept
+    apart. Where answers are lost it is tried for `patience` seconds. Raises `StoreError` where the
+    cluster cannot be reached.
     """
     ends = time.monotonic() + settings.patience
+    tries = 0
     while True:
         try:
-            return _Probe(name, cluster, settings.timeout).verdict()
+            verdict = _Probe(name, cluster, settings.timeout).verdict()
         except Away:
             if time.monotonic() > ends:
                 raise
+            continue
+        tries += 1
+        if verdict.holds or verdict.seen or tries == _TRIES:
+            return verdict
 
 
 class _Probe:
@@ -127,7 +140,7 @@ class _Probe:
         first = arrow(PROBES, [{"shard": self._shard, "commits": 0}])
         commit_alone(self._cluster, lambda fresh: fresh.insert(PROBES, first))
         try:
-            return Verdict(self._name, self._fault())
+            return self._tested()
         except Away:
             raise
         except StoreError as error:
@@ -137,20 +150,21 @@ class _Probe:
             with suppress(StoreError):
                 commit_alone(self._cluster, self._clean)
 
-    def _fault(self) -> str:
-        """Return what speaks against the guard, or nothing."""
+    def _tested(self) -> Verdict:
         if self._name in ("n", "n+"):
             # The first makes the table, which transactions that are open do not see.
             self._run(_ALONE)
         if self._run(_ALONE) != 1:
-            return "a writer who is alone fails"
+            return Verdict(self._name, "a writer who is alone fails")
         if self._run(_BOTH_OPEN) > 1:
-            return "two open transactions both commit"
+            return Verdict(self._name, "two open transactions both commit", seen=True)
         if self._name == "k" and self._run(_OLDER_SECOND) > 1:
-            return "a transaction commits that another has rolled back"
-        if (late := self._run(_LATE)) != 1:
-            return "one commits on what has changed since its begin" if late else "both fail"
-        return ""
+            return Verdict(self._name, "one commits that another has rolled back", seen=True)
+        late = self._run(_LATE)
+        if late > 1:
+            reason = "one commits on what has changed since its begin"
+            return Verdict(self._name, reason, seen=True)
+        return Verdict(self._name, "" if late else "one of two fails whose rival is late")
 
     def _run(self, steps: Sequence[_Step]) -> int:
         """Return how many of the writers have committed; raise `StoreError` if one was lost."""
@@ -224,11 +238,14 @@ class _Writer:
     def end(self) -> None:
         """Commit, or roll back what failed or hangs. Raises `Away` where the change was lost."""
         self.ended = True
-        if self._error is None and not self._thread.is_alive():
+        hangs = self._thread.is_alive()
+        if self._error is None and not hangs:
             self._cluster.commit(self._transaction)
         else:
             self._cluster.rollback(self._transaction.txid)
         self._guard.leave(self._transaction, (self._shard,))
+        if hangs:
+            raise Away("a change of a row waits for an end that has come; is the cluster up?")
         if self._error is not None and not isinstance(self._error, Rival):
             raise self._error
 
