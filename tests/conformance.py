@@ -5,6 +5,7 @@ rules whose numbers stand in its name, docstring or comments.
 """
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -50,6 +51,7 @@ def named(text: str) -> set[str]:
     return found
 
 
+@functools.cache
 def proofs() -> Proofs:
     """Return the tests of each rule, of the whole repository."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -66,10 +68,11 @@ def _tests(path: Path) -> Iterable[tuple[str, str]]:
     source = path.read_text()
     if "def test_" not in source:
         return
+    lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            decorators = "\n".join(ast.unparse(one) for one in node.decorator_list)
-            yield node.name, f"{decorators}\n{ast.get_source_segment(source, node)}"
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            yield node.name, "\n".join(lines[first - 1 : node.end_lineno])
 
 
 def _sentence(name: str) -> str:

@@ -22,6 +22,9 @@ from tests.spec.traffic import CHANGING, FUZZ, Request, World, as_request, mutat
 OWN = (kinds.KEY, kinds.LEASE, kinds.CURSOR)
 """What the gateway keeps for itself; everything else is the clients'."""
 
+EXAMPLES = 3
+"""Of each operation, valid or not, through each app; thousands: `tests.reliability fuzz`."""
+
 in_process = pytest.mark.deployments("wsgi-memory", "asgi-memory")
 
 
@@ -110,7 +113,7 @@ def fuzz_operation(deployment: Deployment, operation: Any, mode: GenerationMode)
     known = World(deployment.client).ids()
     meets = itertools.cycle((True, False))
 
-    @settings(FUZZ, max_examples=6)
+    @settings(FUZZ, max_examples=EXAMPLES)
     @given(operation.as_strategy(generation_mode=mode))
     def fuzz(case: Any) -> None:
         send(deployment, as_request(case, known if next(meets) else {}))
