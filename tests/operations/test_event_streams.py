@@ -15,7 +15,7 @@ from tams_gateway.storage.changes import Emit
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
 from tams_gateway.testing.samples import KEYS, new_id
-from tests.deployments import Deployment
+from tests.deployments import Deployment, by_form
 
 listening = pytest.mark.config(events=[{"plugin": "log"}])
 
@@ -92,6 +92,7 @@ def test_segments_are_shown_with_the_urls_that_are_asked_for(
     assert signed["get_urls"][0]["presigned"] is True
 
 
+@by_form
 @listening
 @pytest.mark.parametrize(
     "query",

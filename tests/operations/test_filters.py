@@ -6,6 +6,7 @@ import pytest
 
 from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.samples import TECHNICAL, UNKNOWN, flow, segment
+from tests.deployments import by_form
 
 
 def put(client: Client, kind: str = "video", **members: Any) -> str:
@@ -167,6 +168,7 @@ def test_time_joins_the_other_filters_before_paging(client: Client) -> None:
     assert [len(page.json) for page in pages] == [1, 1]
 
 
+@by_form
 @pytest.mark.parametrize(
     "query",
     [

@@ -6,7 +6,7 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import MALFORMED, UNKNOWN, flow
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 
 def put(client: Client, kind: str = "video", **members: Any) -> dict[str, Any]:
@@ -69,6 +69,7 @@ def test_a_collection_is_deleted(client: Client, clock: Clock) -> None:
     assert "collected_by" not in client.get(f"/flows/{member['id']}").json
 
 
+@by_form
 @pytest.mark.parametrize(
     "items",
     [
@@ -94,6 +95,7 @@ def test_a_faulty_collection_is_refused(client: Client, items: object) -> None:
     assert client.get(path(whole)).json == []
 
 
+@by_form
 @pytest.mark.parametrize("member", [{"role": 5}, {"role": None}, {"container_mapping": []}])
 def test_a_faulty_item_is_refused(client: Client, member: dict[str, object]) -> None:
     """R-COL-02."""

@@ -6,7 +6,7 @@ import pytest
 
 from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.samples import UNKNOWN, flow
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 UNSET = {"label": "", "description": "", "max_bit_rate": None, "avg_bit_rate": None}
 VALUES = {"label": "a", "description": "ünï\n", "max_bit_rate": 0, "avg_bit_rate": 2**40}
@@ -78,6 +78,7 @@ def test_setting_a_property_to_what_it_is_changes_nothing(
     assert client.get(path).json == before
 
 
+@by_form
 @pytest.mark.parametrize("name", ["label", "description"])
 @pytest.mark.parametrize(
     "body", [b"", b"5", b"null", b"[]", b"{}", b"a", b'"a', b"true", b'"\xff"']
@@ -90,6 +91,7 @@ def test_a_text_must_be_a_text(client: Client, name: str, body: bytes) -> None:
     assert client.get(f"{path}/{name}").json == ""
 
 
+@by_form
 @pytest.mark.parametrize("name", ["max_bit_rate", "avg_bit_rate"])
 @pytest.mark.parametrize(
     "body", [b"", b"-1", b"5.5", b"true", b'"5"', b"null", b"[5]", b"1e999", b"NaN", b"05"]
@@ -121,6 +123,7 @@ def test_read_only_reads_false_until_it_is_set(client: Client) -> None:
     assert client.get(f"{path}/read_only").body == b"true"
 
 
+@by_form
 @pytest.mark.parametrize("body", [b"", b"1", b"null", b'"true"', b"[true]", b"TRUE"])
 def test_read_only_must_be_a_boolean(client: Client, body: bytes) -> None:
     """R-FLW-13."""

@@ -8,7 +8,7 @@ import pytest
 
 from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.samples import MALFORMED, TECHNICAL, UNKNOWN, flow, new_id, segment
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 PLANAR = {"unc_parameters": {"unc_type": "planar"}}
 
@@ -88,6 +88,7 @@ def test_absent_tags_clear_the_map(client: Client) -> None:
     assert client.get(f"/flows/{document['id']}/tags").json == {}
 
 
+@by_form
 @pytest.mark.parametrize("name", ["id", "source_id", "format", "codec", "essence_parameters"])
 def test_a_flow_without_a_required_member_is_refused(client: Client, name: str) -> None:
     """R-FLW-02, R-FLW-07."""
@@ -107,12 +108,14 @@ def test_the_ids_of_path_and_body_are_the_same(client: Client) -> None:
     assert client.put(f"/flows/{new_id()}", json=flow()).status == 400
 
 
+@by_form
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"5", b'"x"', b"\xff", b"{}{}"])
 def test_a_body_that_is_no_object_is_refused(client: Client, body: bytes) -> None:
     """R-GEN-03, R-FLW-02."""
     assert client.put(f"/flows/{new_id()}", body=body).status == 400
 
 
+@by_form
 @pytest.mark.parametrize("flow_id", [UNKNOWN, *(quoted(one) for one in MALFORMED)])
 @pytest.mark.parametrize(
     "child", ["", "/tags", "/tags/a", "/label", "/read_only", "/flow_collection", "/max_bit_rate"]
@@ -129,12 +132,14 @@ def test_an_unknown_or_malformed_flow_is_not_found(
         assert client.delete(path).status == 404
 
 
+@by_form
 @pytest.mark.parametrize("flow_id", MALFORMED)
 def test_a_malformed_flow_id_in_a_put_is_not_found(client: Client, flow_id: str) -> None:
     """R-GEN-05: the path is judged before the body."""
     assert client.put(f"/flows/{quoted(flow_id)}", json=flow(id=flow_id)).status == 404
 
 
+@by_form
 @pytest.mark.parametrize("source_id", [*MALFORMED, "", None, 5])
 def test_a_malformed_source_id_in_the_body_is_refused(client: Client, source_id: object) -> None:
     """R-GEN-05, R-TIME-12: 400, a trailing newline too."""
@@ -143,6 +148,7 @@ def test_a_malformed_source_id_in_the_body_is_refused(client: Client, source_id:
     assert client.put(f"/flows/{document['id']}", json=document).status == 400
 
 
+@by_form
 @pytest.mark.parametrize(
     ("kind", "essence"),
     [
@@ -243,6 +249,7 @@ def test_a_body_of_get_can_be_put(client: Client) -> None:
     assert not {"collected_by", "segments_updated"} & set(copied)
 
 
+@by_form
 @pytest.mark.parametrize(
     "member",
     [
@@ -261,6 +268,7 @@ def test_what_is_ignored_must_be_well_formed(client: Client, member: dict[str, o
     assert client.put(f"/flows/{document['id']}", json=document).status == 400
 
 
+@by_form
 @pytest.mark.parametrize(
     "member",
     [
@@ -542,6 +550,7 @@ def test_a_timerange_is_clipped_to_the_query(client: Client, query: str, expecte
     assert read["timerange"] == expected
 
 
+@by_form
 @pytest.mark.parametrize(
     "query", ["timerange=x", "timerange=[0:0", "include_timerange=", "include_timerange=1"]
 )

@@ -8,6 +8,7 @@ from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.samples import UNKNOWN
 from tams_gateway.testing.waiting import eventually
+from tests.deployments import by_form
 
 MEDIA = b"0123456789" * 1000
 
@@ -95,6 +96,7 @@ def test_an_uncontrolled_instance_is_noted(client: Client, ingest: Ingest) -> No
     assert shown == [{**instance, "controlled": False}]
 
 
+@by_form
 @pytest.mark.parametrize(
     "body",
     [
@@ -190,6 +192,7 @@ def test_an_instance_is_no_change_of_the_flow(client: Client, ingest: Ingest) ->
     assert ingest.document(flow_id) == before
 
 
+@pytest.mark.served_by_the_gateway("unsigned URLs of a bucket work for whom it lets in")
 def test_the_bytes_of_every_instance_go_with_the_object(client: Client, ingest: Ingest) -> None:
     """R-OBJ-08: controlled instances are deleted from storage, wherever they are."""
     object_id = uploaded(ingest)

@@ -5,6 +5,7 @@ import pytest
 from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.samples import segment as external
+from tests.deployments import by_form
 
 
 def test_an_object_shows_its_own_properties_and_nothing_else(ingest: Ingest) -> None:
@@ -136,6 +137,7 @@ def test_filtered_pages_of_flows_are_full(client: Client, ingest: Ingest) -> Non
     assert sorted(tagged) == [flow_id for page in pages for flow_id in page]
 
 
+@by_form
 @pytest.mark.parametrize(
     "query",
     [
@@ -174,6 +176,7 @@ def test_an_object_goes_at_once_with_its_last_segment(client: Client, ingest: In
     assert client.head(f"/objects/{object_id}").status == 404
 
 
+@pytest.mark.served_by_the_gateway("a bucket serves them until they are deleted")
 def test_the_bytes_of_a_collected_object_are_not_served(client: Client, ingest: Ingest) -> None:
     """R-OBJ-07, R-OBJ-08: also at URLs that were handed out before."""
     flow_id = ingest.flow()
@@ -191,6 +194,7 @@ def test_the_bytes_of_a_collected_object_are_not_served(client: Client, ingest: 
     assert client.put(put_url, body=b"again", headers=headers).status in (404, 409)
 
 
+@pytest.mark.served_by_the_gateway("a PUT URL of a bucket takes bytes as long as it holds")
 def test_a_registered_object_is_never_overwritten(client: Client, ingest: Ingest) -> None:
     """R-STO-13, G-18: until then the last complete upload wins; from then on it is 409."""
     flow_id = ingest.flow()
@@ -208,6 +212,7 @@ def test_a_registered_object_is_never_overwritten(client: Client, ingest: Ingest
     assert client.get(url).body == b"second"
 
 
+@pytest.mark.served_by_the_gateway("a bucket tells of checksums what it likes")
 def test_media_are_told_with_type_length_and_checksum(client: Client, ingest: Ingest) -> None:
     """B28, B32: as uploaded, on GET, HEAD and for a range."""
     flow_id = ingest.flow(container="audio/wav")

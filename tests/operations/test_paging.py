@@ -10,7 +10,7 @@ import pytest
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import flow, profile, segment
 from tams_gateway.testing.waiting import eventually
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 Fill = Callable[[Client, int], str]
 
@@ -90,6 +90,7 @@ def test_a_listing_gives_a_default_number_and_lowers_a_larger_wish(
     assert limits == ["3", "2", "4", "4"]
 
 
+@by_form
 @LISTINGS
 @few_at_once
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "1.5", "1e2", "٣", " 1", "+1"])
@@ -151,6 +152,7 @@ def test_the_key_alone_gives_the_page_of_the_link(client: Client, fill: Fill) ->
     assert client.get(f"{path}?{query}&page={key}").json == client.get(first.next).json
 
 
+@by_form
 @LISTINGS
 @few_at_once
 @pytest.mark.parametrize("page", ["x", "", "!", "e30", "bnVsbA", "W10", "5", "ünï", "A" * 999])

@@ -6,7 +6,7 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.samples import MALFORMED, TECHNICAL, UNKNOWN, flow, new_id, profile
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 PATH = "/service/profiles"
 
@@ -75,6 +75,7 @@ def test_the_ids_of_path_and_body_are_the_same(client: Client) -> None:
     assert client.get(PATH).json == []
 
 
+@by_form
 @pytest.mark.parametrize("profile_id", MALFORMED)
 def test_a_malformed_profile_id_in_the_path_is_not_found(client: Client, profile_id: str) -> None:
     """R-PRF-03, R-GEN-04, R-GEN-05."""
@@ -99,6 +100,7 @@ def test_a_profile_has_one_of_four_formats(client: Client, kind: str) -> None:
     assert client.get(f"{PATH}/{profile_id}").json["flow_metadata"] == TECHNICAL[kind]
 
 
+@by_form
 @pytest.mark.parametrize(
     "part",
     [
@@ -130,6 +132,7 @@ def test_a_faulty_technical_part_is_refused(client: Client, part: object) -> Non
     assert client.get(f"{PATH}/{document['id']}").status == 404
 
 
+@by_form
 @pytest.mark.parametrize(
     "more",
     [
@@ -168,6 +171,7 @@ def test_profiles_are_filtered(client: Client) -> None:
     assert ids(format="urn:x-nmos:format:multi") == []
 
 
+@by_form
 @pytest.mark.parametrize(
     "query", ["format=video", "codec=x/y", "codec=", "limit=0", "limit=-1", "page=x", "format="]
 )
@@ -319,6 +323,7 @@ def test_only_linked_flows_match_a_profile(client: Client) -> None:
     assert [one["id"] for one in found] == [sent["id"]]
 
 
+@by_form
 @pytest.mark.parametrize("profile_id", [None, "garbage", 5, UNKNOWN + "\n", []])
 def test_a_malformed_profile_id_is_refused_in_a_flow(client: Client, profile_id: object) -> None:
     """R-PRF-16: also beside a complete technical part, where the schema sees nothing."""

@@ -5,6 +5,7 @@ import pytest
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
 from tams_gateway.testing.samples import segment as external
+from tests.deployments import by_form
 
 
 def test_a_list_that_goes_in_as_a_whole_answers_201(client: Client, ingest: Ingest) -> None:
@@ -64,6 +65,7 @@ def test_a_single_segment_that_fails_answers_400(client: Client, ingest: Ingest)
     assert client.post(f"/flows/{flow_id}/segments", json=external("[0:0_1:0)")).status == 400
 
 
+@by_form
 @pytest.mark.parametrize(
     "faulty", [{"timerange": "[5:0_6:0)"}, {"object_id": "x", "timerange": "x"}, [], "x", None]
 )
@@ -80,6 +82,7 @@ def test_a_list_with_an_item_that_breaks_the_schema_is_refused_as_a_whole(
     assert ingest.segments(flow_id) == []
 
 
+@by_form
 @pytest.mark.parametrize("body", [b"[]", b"", b"null", b'"x"', b"{", b"[[]]", b"[" * 100_000])
 def test_bodies_that_hold_no_segment_are_refused(
     client: Client, ingest: Ingest, body: bytes

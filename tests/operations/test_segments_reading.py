@@ -7,6 +7,7 @@ import pytest
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest, seconds
 from tams_gateway.testing.samples import segment as external
+from tests.deployments import by_form
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
@@ -28,6 +29,7 @@ def test_an_unknown_flow_has_no_segments(client: Client) -> None:
     assert answer.headers["x-paging-count"] == "0"
 
 
+@by_form
 @pytest.mark.parametrize(
     "flow_id",
     [
@@ -87,6 +89,7 @@ def test_a_timerange_selects_what_overlaps_it(
     assert found == [seconds(at, at + 1) for at in expected]
 
 
+@by_form
 @pytest.mark.parametrize("timerange", ["[1:0-2:0)", "1", "[1.5:0_2:0)", "[01:0_2:0)", "_\n", "[)x"])
 def test_a_malformed_timerange_is_refused(client: Client, timerange: str) -> None:
     """R-PAGE-19, R-TIME-12: also of a flow that is not there."""
@@ -185,6 +188,7 @@ def test_the_objects_timerange_is_shown_on_request(ingest: Ingest, asked: str | 
     assert shown == (["[0:0_1:0)", "[0:0_1:0]"] if asked == "true" else [None, None])
 
 
+@by_form
 @pytest.mark.parametrize(
     "name", ["include_object_timerange", "reverse_order", "verbose_storage", "presigned"]
 )

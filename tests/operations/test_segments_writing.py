@@ -5,6 +5,7 @@ import pytest
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.samples import segment as external
+from tests.deployments import by_form
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
@@ -167,6 +168,7 @@ def test_a_different_segment_over_a_stored_one_is_refused(
     assert ingest.segments(flow_id) == before
 
 
+@by_form
 @pytest.mark.parametrize(
     "timerange",
     [
@@ -203,6 +205,7 @@ def test_a_segment_needs_a_bounded_timerange_that_includes_its_start(
     assert "/timerange" in answer.json["summary"]
 
 
+@by_form
 @pytest.mark.parametrize(
     "members",
     [

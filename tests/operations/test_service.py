@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tams_gateway.testing.client import Client
+from tests.deployments import by_form
 
 
 def seconds(timestamp: str) -> int:
@@ -98,6 +99,7 @@ def test_nothing_else_of_the_service_can_be_posted(client: Client) -> None:
     assert client.get("/service").json == before
 
 
+@by_form
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'"x"', b'{"name": 5}', b'{"description": null}', b"\xff"]
 )

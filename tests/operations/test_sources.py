@@ -6,7 +6,7 @@ import pytest
 
 from tams_gateway.testing.client import Client, quoted
 from tams_gateway.testing.samples import MALFORMED, UNKNOWN, flow, new_id
-from tests.deployments import Clock
+from tests.deployments import Clock, by_form
 
 
 def put(client: Client, kind: str = "video", **members: Any) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def test_the_words_of_a_source_are_edited(client: Client, clock: Clock, name: st
     assert name not in source_of(client, document)
 
 
+@by_form
 @pytest.mark.parametrize("name", ["label", "description"])
 @pytest.mark.parametrize("body", [b"", b"5", b"null", b"[]", b"{}", b"x", b'"a', b"true"])
 def test_a_word_of_a_source_is_a_text(client: Client, name: str, body: bytes) -> None:
@@ -147,6 +148,7 @@ def test_a_tag_of_a_source_is_text_or_a_list_of_texts(client: Client, body: byte
     assert client.get(path).json == {}
 
 
+@by_form
 @pytest.mark.parametrize("source_id", [UNKNOWN, *(quoted(one) for one in MALFORMED)])
 @pytest.mark.parametrize("child", ["", "/tags", "/tags/a", "/label", "/description"])
 def test_an_unknown_or_malformed_source_is_not_found(
@@ -246,6 +248,7 @@ def test_sources_are_found_by_label_format_and_tag(client: Client) -> None:
     assert found("tag_exists.x=false") == []
 
 
+@by_form
 @pytest.mark.parametrize(
     "query",
     [

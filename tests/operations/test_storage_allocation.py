@@ -7,6 +7,7 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
+from tests.deployments import by_form
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
@@ -42,6 +43,7 @@ def test_an_allocation_without_wishes_gives_the_default_number(
     assert len(answer.json["media_objects"]) == 10
 
 
+@by_form
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "3", True, None])
 def test_an_impossible_limit_is_refused(client: Client, ingest: Ingest, limit: object) -> None:
     """R-STO-02: a number of objects below one, or no integer, is 400."""
@@ -89,6 +91,7 @@ def test_a_client_may_choose_the_object_ids(ingest: Ingest) -> None:
     assert len({media_object["put_url"]["url"] for media_object in media_objects}) == 4
 
 
+@by_form
 @pytest.mark.parametrize("ids", [[], ["one", "one"], ["one", ""], "one", [1], [None]])
 def test_faulty_lists_of_object_ids_are_refused(
     client: Client, ingest: Ingest, ids: object
@@ -205,6 +208,7 @@ def test_a_hyphenated_content_type_is_refused(client: Client, ingest: Ingest) ->
     assert "content_type" in answer.json["summary"]
 
 
+@by_form
 @pytest.mark.parametrize("content_type", ["video", "", "nonsense/mp4", "video/mp4; a=b", 5, None])
 def test_a_malformed_content_type_is_refused(
     client: Client, ingest: Ingest, content_type: object
@@ -306,7 +310,7 @@ def test_hostile_object_ids_are_just_ids(client: Client, ingest: Ingest, object_
     ingest.register(flow_id, object_id, "[0:0_1:0)")
 
     path = media_object["put_url"]["url"].partition("?")[0]
-    assert "/media/" in path
+    assert "/main/" in path
     assert ".." not in path.split("/")
     found = ingest.segments(flow_id, {"object_id": object_id})
     assert [segment["object_id"] for segment in found] == [object_id]

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from tams_gateway.testing.client import Client, quoted
+from tests.deployments import by_form
 
 PATH = "/service/storage-backends"
 
@@ -94,6 +95,7 @@ def test_backends_are_filtered_by_tag(client: Client, query: str, expected: list
     assert labels(client, query) == expected
 
 
+@by_form
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=x", "reverse_order=1", "page=%21", "tag_exists.tier=maybe"]
 )

@@ -8,6 +8,7 @@ import pytest
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.ingest import Ingest
 from tams_gateway.testing.waiting import eventually
+from tests.deployments import by_form
 
 Urls = Callable[[Mapping[str, str]], list[dict[str, Any]]]
 
@@ -146,6 +147,7 @@ def test_storage_is_told_on_request(ingest: Ingest, urls: Urls) -> None:
     assert [url["controlled"] for url in away] == [False]
 
 
+@by_form
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -166,6 +168,7 @@ def test_urls_are_filtered_by_tags_of_their_backends(
     assert labels(urls(query)) == expected
 
 
+@pytest.mark.served_by_the_gateway("a bucket verifies the checksums that it knows")
 def test_put_urls_and_get_urls_take_checksum_headers(client: Client, ingest: Ingest) -> None:
     """R-URL-12, B32: they are verified."""
     flow_id = ingest.flow()
