@@ -8,6 +8,8 @@ from tams_gateway_vast.cluster import Transaction
 from tams_gateway_vast.questions.lab import ROWS, Answer, Lab, outcome, update
 from tams_gateway_vast.rows import arrow
 
+_KEPT = 5.0
+"""Seconds between two keep-alives."""
 _LOOKS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 """Seconds after which an idle transaction is looked at."""
 
@@ -64,13 +66,13 @@ def _idle(lab: Lab, idle: int) -> dict[str, str]:
     found = {}
     for seconds, transaction in left.items():
         while (rest := begun + seconds - time.monotonic()) > 0:
-            time.sleep(min(rest, 5.0))
-            alive = kept.alive()
+            time.sleep(min(rest, _KEPT))
+            kept.alive()
         rival = lab.begin()
         blocked = outcome(partial(update(row_id, 2), rival))
         lab.cluster.rollback(rival.txid)
         state = "open" if transaction.alive() else "ended"
-        kept_so = "open" if alive else "ended"
+        kept_so = "open" if kept.alive() else "ended"
         found[f"idle for {seconds} s"] = (
             f"{state}; with keep-alives {kept_so}; the row that one changed and left: {blocked}"
         )
