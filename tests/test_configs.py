@@ -19,7 +19,7 @@ from tams_gateway.settings import ObjectsSettings, ServeSettings, ServiceSetting
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "config").glob("*.toml"))
-ELSEWHERE = {"s3.toml"}
+ELSEWHERE = {"s3.toml", "vast-s3.toml"}
 """Those that need a server: the tests of their plugin open them."""
 README = (ROOT / "config" / "README.md").read_text()
 

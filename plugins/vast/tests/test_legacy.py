@@ -13,6 +13,7 @@ import structlog
 from click.testing import CliRunner
 from tams_gateway_s3.store import S3Objects
 from tams_gateway_vast.cluster import Cluster
+from tams_gateway_vast.legacy.command import import_legacy
 from tams_gateway_vast.legacy.run import Wishes, run
 from tams_gateway_vast.legacy.tables import Tables
 from tams_gateway_vast.legacy.values import fitting, rate
@@ -362,6 +363,13 @@ def test_tables_are_read_in_small_pieces(server: Server) -> None:
     ages = [sorted(row["object_id"] for row in one) for one in lists if one[0]["flow_id"] == "big"]
     assert ages == sorted(ages, reverse=True)
     assert len(ages) == 5
+
+
+def test_each_problem_and_option_is_documented() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "vast.md").read_text()
+    problems = {problem for problem, *_ in PROBLEMS}
+    options = {name for one in import_legacy.params for name in one.opts} - {"--config"}
+    assert [one for one in sorted(problems | options) if f"`{one}" not in told] == []
 
 
 @pytest.mark.parametrize(

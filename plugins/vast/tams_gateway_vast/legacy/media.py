@@ -27,6 +27,16 @@ _READ: Final = frozenset(
 )
 
 
+class _Objects(msgspec.Struct, frozen=True):
+    """What the tables know of some objects, by their ids.
+
+    `spans` has those of several segments, with all the time that any of these shows.
+    """
+
+    rows: Mapping[str, Sequence[Row]]
+    spans: Mapping[str, TimeRange]
+
+
 class Media:
     """Takes segments and their objects over, and tells of objects that nothing uses."""
 
@@ -50,10 +60,11 @@ class Media:
             told = "the column is not read"
             self._report.tell("value without a place", "left out", "segments", told, {"name": name})
         for rows in self._tables.groups("segments", "flow_id", within="object_id"):
+            objects = self._objects({text(row, "object_id") for row in rows})
             for flow_id, same in groupby(rows, key=lambda row: text(row, "flow_id")):
-                self._flow(fitting(flow_id), list(same))
+                self._flow(fitting(flow_id), list(same), objects)
 
-    def _flow(self, flow_id: str, rows: Sequence[Row]) -> None:
+    def _flow(self, flow_id: str, rows: Sequence[Row], objects: _Objects) -> None:
         if flow_id not in self._resources.flows:
             refused = flow_id in self._resources.refused
             problem = "segment of a flow that was left out" if refused else "segment of no flow"
@@ -63,7 +74,7 @@ class Media:
         taken: dict[tuple[str, str], Row] = {}
         for row in sorted(rows, key=created):
             self._sort_out(row, taken)
-        self._add(flow_id, list(taken.values()))
+        self._add(flow_id, list(taken.values()), objects)
 
     def _sort_out(self, row: Row, taken: dict[tuple[str, str], Row]) -> None:
         if not text(row, "object_id"):
@@ -85,17 +96,16 @@ class Media:
         else:
             taken[key] = row
 
-    def _add(self, flow_id: str, rows: Sequence[Row]) -> None:
-        ids = {text(row, "object_id") for row in rows}
-        objects = self._tables.of("objects", "id", ids)
-        spans = self._spans(ids)
+    def _add(self, flow_id: str, rows: Sequence[Row], objects: _Objects) -> None:
         documents = []
         keys: dict[str, list[str]] = {}
         for row in rows:
             object_id = text(row, "object_id")
-            where, urls = self._places.of(row, objects.get(object_id, ()))
+            where, urls = self._places.of(row, objects.rows.get(object_id, ()))
             keys.setdefault(object_id, []).extend(where)
-            documents.append(msgspec.json.encode(_document(row, spans.get(object_id), urls)))
+            documents.append(
+                msgspec.json.encode(_document(row, objects.spans.get(object_id), urls))
+            )
         at_ns = self._resources.flows[flow_id]
         if at_ns is None:
             at_ns = max((nanoseconds(row, "created") or 0 for row in rows), default=0)
@@ -105,12 +115,11 @@ class Media:
                 self._tell(_problem(outcome), row, outcome.summary)
                 continue
             self._report.taken["segments"] += 1
-            if text(row, "object_id") not in objects:
+            if text(row, "object_id") not in objects.rows:
                 told = "made as the segment says"
                 self._report.tell("object without a row", "mended", "segments", told, row)
 
-    def _spans(self, ids: set[str]) -> Mapping[str, TimeRange]:
-        """Return what objects with several segments hold in time: all that any of them shows."""
+    def _objects(self, ids: set[str]) -> _Objects:
         found = {}
         uses = self._tables.of("segments", "object_id", ids, ("timerange", "ts_offset"))
         for object_id, rows in uses.items():
@@ -118,7 +127,7 @@ class Media:
             if len(spans) > 1:
                 first, last = min(one.start for one in spans), max(one.end for one in spans)
                 found[object_id] = TimeRange.of(Span(first, last))
-        return found
+        return _Objects(self._tables.of("objects", "id", ids), found)
 
     def leftovers(self) -> None:
         """Tell of objects and references that no segment stands for."""

@@ -15,7 +15,7 @@ Row: TypeAlias = Mapping[str, object]
 PIECE: Final = 10_000
 """The most rows that are held at once, but for those of one key."""
 
-_IDS: Final = 2_000
+_IDS: Final = 5_000
 """The most values of one question: each costs some 150 bytes of a request."""
 
 
