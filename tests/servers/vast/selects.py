@@ -135,10 +135,10 @@ def _matching(
 ) -> tuple[pa.RecordBatch, np.ndarray]:
     """Return those of some rows of a block, by default of all, that are wanted; and their ids."""
     block, alive = part.block, part.alive
-    batch = _batch(block, fields, wanted.schema)
+    batch = _batch(block, at, fields, wanted.schema)
     ids = block.ids
     if at is not None:
-        batch, ids = _taken(batch, at), ids[at]
+        ids = ids[at]
         alive = None if alive is None else alive[at]
     mask = relation.mask(batch, wanted)
     if mask is not None:
@@ -171,15 +171,19 @@ def _number(table: Table, name: str) -> int:
 
 
 def _batch(
-    block: Block, fields: list[tuple[int, pa.DataType]], schema: pa.Schema
+    block: Block, at: np.ndarray | None, fields: list[tuple[int, pa.DataType]], schema: pa.Schema
 ) -> pa.RecordBatch:
+    count = len(block.ids) if at is None else len(at)
     if not fields:
-        return _empty_batch(len(block.ids))
+        return _empty_batch(count)
+    places = None if at is None else pa.array(at)
     columns = []
     for number, kind in fields:
         values = block.column(number)
         if values is None:
-            values = pa.nulls(len(block.ids), kind)
+            values = pa.nulls(count, kind)
+        elif places is not None:
+            values = values.take(places)
         # Requests leave out time zones and the names of list items: the bytes are the same.
         columns.append(values if values.type == kind else values.cast(kind))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
