@@ -128,7 +128,11 @@ def vast_process(
     finally:
         process.stdin.close()
         process.stdout.close()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _control(server: Server, request: Request) -> Answer:
