@@ -274,4 +274,5 @@ def _backend(section: ObjectsSection, store: ObjectStore) -> Backend:
         verbose=verbose,
         template=section.template,
         prefix=section.prefix,
+        most_urls=section.most_urls,
     )

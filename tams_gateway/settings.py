@@ -102,6 +102,7 @@ class ObjectsSettings(msgspec.Struct, frozen=True):
     store_product: str | None = None
     region: str | None = None
     availability_zone: str | None = None
+    most_urls: Positive = 2
 
     def __post_init__(self) -> None:
         """Check what the types do not say. Raises ValueError."""

@@ -64,7 +64,7 @@ class Backend(msgspec.Struct, frozen=True):
 
     `name` is its config section, `template` and `prefix` make its keys. `document` is the whole
     storage-backend document as `/service/storage-backends` shows it, `verbose` what URL items
-    show of it with `verbose_storage=true`.
+    show of it with `verbose_storage=true`. An instance shows at most `most_urls` in `get_urls`.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Backend(msgspec.Struct, frozen=True):
     verbose: Mapping[str, object]
     template: str = DEFAULT_TEMPLATE
     prefix: str = ""
+    most_urls: int = 2
 
 
 class Gateway(msgspec.Struct, frozen=True):

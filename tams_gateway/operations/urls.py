@@ -92,8 +92,11 @@ def url_lists(
         for one in gateway.backends.values()
         if one.id in places and one.id not in hidden and wanted.accepts(one)
     ]
-    for presigned in (True, False) if wanted.presigned is None else (wanted.presigned,):
+    kinds = (True, False) if wanted.presigned is None else (wanted.presigned,)
+    for number, presigned in enumerate(kinds):
         for backend in backends:
+            if number >= backend.most_urls:
+                continue
             tail = _tail(backend, presigned, wanted.verbose)
             found = backend.store.download(places[backend.id], presigned=presigned)
             for index, url in zip(indexes[backend.id], found, strict=True):

@@ -180,3 +180,17 @@ def test_put_urls_and_get_urls_take_checksum_headers(client: Client, ingest: Ing
 
     assert wrong.status == 400
     assert client.put(url, body=b"x", headers=headers).status == 200
+
+
+@pytest.mark.config(**{"objects.main": {"most_urls": 1}})
+def test_a_backend_shows_no_more_urls_than_its_config_says(ingest: Ingest) -> None:
+    """R-URL-04: the signed one comes first, unless a client wants the other."""
+    flow_id = ingest.flow()
+    ingest.register(flow_id, ingest.allocated(flow_id), "[0:0_1:0)")
+
+    def shown(query: Mapping[str, str]) -> list[bool]:
+        [segment] = ingest.segments(flow_id, query)
+        return [url["presigned"] for url in segment["get_urls"]]
+
+    assert [True] == shown({}) == shown({"presigned": "true"})
+    assert [False] == shown({"presigned": "false"})
