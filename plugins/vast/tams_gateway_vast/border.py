@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa  # type: ignore[import-untyped]
-import requests
 import urllib3
 from vastdb import errors  # type: ignore[import-untyped]
 from vastdb._internal import QueryDataInternalError  # type: ignore[import-untyped]
@@ -43,12 +42,12 @@ class Absent(Refused):
     """The cluster knows nothing of that name."""
 
 
-class UnlistedStatus(requests.RequestException):
+class UnlistedStatus(Exception):
     """A status that the SDK does not know, as the proxies before a cluster answer them."""
 
-    def __init__(self, response: requests.Response) -> None:
-        super().__init__(f"{response.status_code} {response.reason}", response=response)
-        self.status = response.status_code
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}".rstrip())
+        self.status = status
 
 
 _TOO_MANY: Final = 429

@@ -9,28 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
-import requests
 import structlog
 import urllib3
-from requests.adapters import HTTPAdapter
 from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 from vastdb.config import BackoffConfig  # type: ignore[import-untyped]
-from vastdb.errors import HttpStatus  # type: ignore[import-untyped]
 
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Busy, UnlistedStatus, border
+from tams_gateway_vast.border import Away, Busy, border
+from tams_gateway_vast.session import Answer, Session
 from tams_gateway_vast.settings import Settings
 
 T = TypeVar("T")
 
 Log: TypeAlias = structlog.typing.FilteringBoundLogger
-
-_CONNECTIONS: Final = 256
-"""To one endpoint: as many as there are threads, or each further one would connect anew."""
 
 _CONNECT: Final = 3.0
 """The most seconds until a connection stands; a host that is off answers never."""
@@ -45,8 +39,6 @@ _LONGEST_WAIT: Final = 1.0
 
 _PAGE: Final = 10_000
 """Names in one answer of a list."""
-
-_KNOWN: Final = frozenset(status.value for status in HttpStatus)
 
 for _name in ("vastdb", "backoff"):
     # They log as errors what is normal here, as conflicts; whatever matters is raised as well.
@@ -196,15 +188,6 @@ def told(place: str, found: Sequence[EndpointHealth]) -> Health:
     return Health(any(one.ok for one in found), f"{place} at {lines}", "; ".join(remedies))
 
 
-def _look_at(answer: requests.Response, **_: object) -> None:
-    """Raise `UnlistedStatus` where the SDK would raise a `ValueError` that tells nothing."""
-    if answer.status_code not in _KNOWN:
-        answer.close()
-        raise UnlistedStatus(answer)
-    # Else it is guessed from the text of each refusal, which takes longer than the request.
-    answer.encoding = "utf-8"
-
-
 def _client(url: str, settings: Settings) -> VastdbApi:
     if not settings.verify:
         # The config says so; else each request says it again.
@@ -214,25 +197,20 @@ def _client(url: str, settings: Settings) -> VastdbApi:
         secret_key=settings.secret_key.value,
         endpoints=[url.rstrip("/")],
         max_entities_per_page=_PAGE,
-        ssl_verify=settings.trust,
-        timeout=(min(settings.timeout, _CONNECT), settings.timeout),
+        timeout=urllib3.Timeout(min(settings.timeout, _CONNECT), settings.timeout),
         # What is sent again is decided here, for every request alike.
         backoff_config=BackoffConfig(max_tries=1),
         version_check=False,
     )
-    session: requests.Session = api._session_get_or_create(api.endpoints[0])
-    # Proxies and credentials of the environment are looked up anew for each request.
-    session.trust_env = False
-    session.mount(
-        f"{urlsplit(url).scheme}://", HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS)
-    )
-    session.hooks["response"].append(_look_at)
+    where = api.endpoints[0]
+    # The SDK would make one of `requests` at the first request.
+    api._sessions[where.host] = Session(where, settings, api.client_sdk_version)
     return api
 
 
 def begun(api: VastdbApi) -> tuple[int, str]:
     """Begin a transaction; return its id, and what the cluster says it is, as `vast 5.4.0.0`."""
-    answer: requests.Response = api.begin_transaction()
+    answer: Answer = api.begin_transaction()
     return int(answer.headers["tabular-txid"]), answer.headers["Server"]
 
 

@@ -1,12 +1,10 @@
 """One transaction of a cluster: rows read and written, tables made and changed."""
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import pyarrow as pa  # type: ignore[import-untyped]
-import requests
 from vastdb import _internal, util  # type: ignore[import-untyped]
 from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 
@@ -16,6 +14,7 @@ from tams_gateway_vast.border import Refused, Rival
 from tams_gateway_vast.catalogue import Catalogue
 from tams_gateway_vast.columns import Table
 from tams_gateway_vast.endpoints import Endpoint
+from tams_gateway_vast.session import Answer
 from tams_gateway_vast.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Transaction(Catalogue):
         """Return where to go on, and the rows of one answer, of at most `limit` rows."""
 
         def call(api: VastdbApi) -> tuple[int, pa.Table]:
-            answer: requests.Response = api.query_data(
+            answer: Answer = api.query_data(
                 *self._path(table.name),
                 request.serialized,
                 _ONE_SPLIT,
@@ -123,7 +122,6 @@ class Transaction(Catalogue):
                 limit_rows=limit,
                 sub_split_start_row_ids=[(0, start)],
             )
-            # Read to its end, so that its connection is used again.
             return _parsed(answer.content, request.response_schema)
 
         return self._send(f"select from {table.name}", call)
@@ -154,7 +152,7 @@ def _written(write: Callable[..., object], arguments: tuple[object, ...], api: V
 
 
 def _parsed(body: bytes, schema: pa.Schema) -> tuple[int, pa.Table]:
-    pages = list(_internal.parse_query_data_response(io.BytesIO(body), schema))
+    pages = list(_internal.parse_query_data_response(pa.BufferReader(body), schema))
     if not pages:
         # Nothing found is told by a page without rows, so this is an answer that has been cut.
         raise EOFError("an answer without a page")

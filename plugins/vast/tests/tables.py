@@ -74,9 +74,8 @@ def numbers(store: Cluster, table: Table = PLAIN) -> list[int]:
 
 def connections(store: Cluster) -> int:
     """Return how many connections were opened so far."""
-    opened = 0
-    for endpoint in store.endpoints.all:
-        for session in endpoint._api._sessions.values():
-            pools = session.get_adapter(endpoint.url).poolmanager.pools
-            opened += sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118
-    return opened
+    return sum(
+        session.pool.num_connections
+        for endpoint in store.endpoints.all
+        for session in endpoint._api._sessions.values()
+    )
