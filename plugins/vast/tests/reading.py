@@ -11,7 +11,7 @@ from tams_gateway_vast import find, outbox, rows, segments, shards
 from tams_gateway_vast.cluster import Cluster, Transaction
 from tams_gateway_vast.cursors import position
 from tams_gateway_vast.differences import differences
-from tams_gateway_vast.layout import EVENTS, LAYOUTS
+from tams_gateway_vast.layout import EVENTS, LAYOUTS, PARTS
 from tams_gateway_vast.parts import Parts
 from tams_gateway_vast.schema import open_schema
 from tams_gateway_vast.settings import Settings
@@ -62,6 +62,8 @@ class Tables:
             at = position(shard, met[shard].events + counts[shard])
             new.append(rows.event_row(at, event, long))
         transaction.insert(EVENTS, rows.arrow(EVENTS, new))
+        if (parts := long.rows()) is not None:
+            transaction.insert(PARTS, parts)
         shards.write(transaction, met, next(self._versions), counts)
 
     def write(self, work: Callable[[Transaction], object]) -> None:
