@@ -76,7 +76,8 @@ class Import:
         """Make a flow as PUT does; return whether it was not here yet.
 
         `source` has label, description and tags of its source, for the case that it is the first
-        flow of it. Members of its collection must be here.
+        flow of it. Members of its collection must be here. One that is here and was made at another
+        time is another flow: `Invalid`.
         """
         return _patiently(lambda: self._flow(document, births, source))
 
@@ -84,7 +85,10 @@ class Import:
         edit = Edit(self._gateway, births=births)
         sent = parse_put(document, _id_of(document))
         flow = described(self._gateway, sent, None)
-        if edit.stored(flow.id) is not None:
+        stored = edit.stored(flow.id)
+        if stored is not None:
+            if stored.created_ns != births.flow.created_ns:
+                raise Invalid(f"another flow {flow.id} is here, made at {stored.flow.created}")
             return False
         if edit.source(flow.source_id) is None:
             own = _described.decode(source)

@@ -78,6 +78,13 @@ def test_what_follows_for_other_sources_leaves_their_times(
     assert parent.members == (source_id,)
 
 
+def test_a_flow_that_was_made_here_is_another_one(importer: Import) -> None:
+    flow_id = imported(importer)
+    later = Births(Origin(MADE + 1_000_000_000, MADE + 1_000_000_000), ORIGIN)
+    with pytest.raises(Invalid, match=f"another flow {flow_id} is here, made at 2020-09-13"):
+        importer.flow(encoded(samples.flow(id=flow_id)), later)
+
+
 def test_a_flow_that_a_request_could_not_make_is_refused(importer: Import) -> None:
     with pytest.raises(Invalid, match="is not registered here"):
         importer.flow(encoded(samples.flow(flow_collection=[{"id": new_id()}])), BIRTHS)

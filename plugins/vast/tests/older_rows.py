@@ -107,6 +107,7 @@ NEWER: Final[dict[str, list[Row]]] = {
         flow(9, flow_collection=json.dumps([{"id": id_("f", 10)}])),
         flow(10, flow_collection=json.dumps([id_("f", 9)])),
         flow(11, flow_collection="not JSON", label="l" * 300),
+        flow(12, created=None, metadata_updated=None),
     ],
     "sources": [
         {
@@ -167,7 +168,7 @@ NEWER: Final[dict[str, list[Row]]] = {
             "elsewhere",
             "[70:0_71:0)",
             storage_path=None,
-            get_urls='[{"url": "https://cdn.example/y.ts"}]',
+            get_urls='[{"url": "https://cdn.example/y.ts"}, "https://cdn.example/z.ts"]',
         ),
         segment(8, "many", "[0:0_1:0)"),
         segment(8, "same", "[1:0_2:0)", 30, storage_path="2025/03/01/many"),
@@ -222,7 +223,8 @@ PROBLEMS: Final = {
     ("video without frame rate", "mended", "flows"): 1,
     ("flow without container", "mended", "flows"): 2,
     ("label too long", "mended", "flows"): 1,
-    ("flow of a missing source", "mended", "flows"): 6,
+    ("flow of a missing source", "mended", "flows"): 7,
+    ("flow without a time", "mended", "flows"): 1,
     ("source of another format", "mended", "sources"): 1,
     ("source without flows", "left out", "sources"): 1,
     ("source collection", "left out", "sources"): 1,

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tams_gateway_s3.store import S3Objects
 from tams_gateway_vast.cluster import Cluster
 from tams_gateway_vast.legacy.command import import_legacy
+from tams_gateway_vast.legacy.report import Report
 from tams_gateway_vast.legacy.run import Wishes, run
 from tams_gateway_vast.legacy.tables import Tables
 from tams_gateway_vast.legacy.values import fitting, rate
@@ -245,7 +246,7 @@ def check_segments(client: Client) -> None:
     by_url = client.get(f"/flows/{id_('f', 1)}/segments?object_id=by-url").json[0]["get_urls"]
     assert {one["label"] for one in by_url} == {"older", "cdn"}
     [elsewhere] = client.get(f"/flows/{id_('f', 1)}/segments?object_id=elsewhere").json
-    assert [one["label"] for one in elsewhere["get_urls"]] == ["cdn.example"]
+    assert [one["label"] for one in elsewhere["get_urls"]] == ["cdn.example", "cdn.example 1"]
 
 
 def snapshot(client: Client) -> list[object]:
@@ -280,14 +281,18 @@ class Mortal:
 @pytest.mark.parametrize("site", ["sqlite"], indirect=True)
 def test_an_import_that_was_killed_goes_on(site: Site) -> None:
     site.write(older.NEWER, older_rows.NEWER)
-    wishes = Wishes(site.report, "video/mp2t", piece=2)
+    wishes = Wishes("video/mp2t", piece=2)
+
+    def imported(calls: int) -> None:
+        with Report(site.report) as report, importing(site.path, "older") as importer:
+            mortal = cast(Import, Mortal(importer, calls))
+            run(cluster, mortal, report, wishes, lambda _: None)
 
     with closing(site.cluster()) as cluster:
         for calls in (3, 14):
-            with pytest.raises(Killed), importing(site.path, "older") as importer:
-                run(cluster, cast(Import, Mortal(importer, calls)), wishes, lambda _: None)
-        with importing(site.path, "older") as importer:
-            run(cluster, importer, wishes, lambda _: None)
+            with pytest.raises(Killed):
+                imported(calls)
+        imported(1000)
 
     found = Counter((one["problem"], one["done"], one["table"]) for one in site.findings())
     assert found == PROBLEMS
@@ -322,6 +327,7 @@ def test_what_is_said_wrong_is_told_in_one_line(site: Site) -> None:
         ("--key={month}", "--key: '{month}' is no template"),
         ("--schema=a/b", "schema: expected letters, digits"),
         ("--endpoint=", "endpoints: '' is no URL as http://vast.example.com"),
+        ("--report=no/such/folder", "no/such/folder"),
         ("--objects=older", "no tables of the older server are there; check --bucket and --schema"),
     ):
         status, output = site.run(option)

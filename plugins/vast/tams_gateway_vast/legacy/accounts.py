@@ -11,8 +11,8 @@ from tams_gateway.domain.errors import Refusal
 from tams_gateway.plugin.commands import Import
 from tams_gateway_vast.legacy.documents import Document
 from tams_gateway_vast.legacy.report import Report
-from tams_gateway_vast.legacy.tables import Row, Tables
-from tams_gateway_vast.legacy.values import fitting, items, text
+from tams_gateway_vast.legacy.tables import Tables
+from tams_gateway_vast.legacy.values import Row, fitting, items, text
 
 _IDS: Final = ("flow_ids", "source_ids", "flow_collected_by_ids", "source_collected_by_ids")
 _LISTS: Final = ("events", *_IDS, "accept_get_urls", "accept_storage_ids")

@@ -5,8 +5,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from tams_gateway_vast.legacy.documents import Document
 from tams_gateway_vast.legacy.report import Report
-from tams_gateway_vast.legacy.tables import Row, Tables
-from tams_gateway_vast.legacy.values import fitting, items, nanoseconds, text
+from tams_gateway_vast.legacy.tables import Tables
+from tams_gateway_vast.legacy.values import Row, fitting, items, nanoseconds, text
 
 
 class Collections:

@@ -66,9 +66,10 @@ def import_legacy(
     import may be run again. The older tables, and the bytes, are only read.
     """
     from tams_gateway_vast.cluster import Cluster
+    from tams_gateway_vast.legacy.report import Report
     from tams_gateway_vast.legacy.run import Wishes, run
 
-    wishes = Wishes(report, container, _checked(templates))
+    wishes = Wishes(container, _checked(templates))
     with bench(path, "vast", store=False) as opened:
         named = {
             "endpoints": endpoints,
@@ -80,9 +81,12 @@ def import_legacy(
         settings = _settings(opened.options, {name: one for name, one in named.items() if one})
         cluster = Cluster(settings, opened.context.log, opened.context.now)
     try:
-        with importing(path, objects) as importer:
-            for line in run(cluster, importer, wishes, lambda stage: click.echo(f"{stage} ...")):
+        with importing(path, objects) as importer, Report(report) as findings:
+            stage = "{} ...".format
+            for line in run(cluster, importer, findings, wishes, lambda it: click.echo(stage(it))):
                 click.echo(line)
+    except OSError as error:
+        raise click.FileError(str(report), error.strerror or str(error)) from error
     finally:
         cluster.close()
     click.echo(f"{report} has a line for each row with a problem")

@@ -8,8 +8,7 @@ import msgspec
 
 from tams_gateway.domain import technical
 from tams_gateway.plugin.commands import Origin
-from tams_gateway_vast.legacy.tables import Row
-from tams_gateway_vast.legacy.values import decoded, fitting, nanoseconds, rate, text
+from tams_gateway_vast.legacy.values import Row, decoded, fitting, nanoseconds, rate, text
 
 Document: TypeAlias = dict[str, Any]
 

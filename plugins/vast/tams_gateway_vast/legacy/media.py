@@ -14,8 +14,8 @@ from tams_gateway_vast.legacy.documents import Document
 from tams_gateway_vast.legacy.places import Places
 from tams_gateway_vast.legacy.report import Report
 from tams_gateway_vast.legacy.resources import Resources
-from tams_gateway_vast.legacy.tables import Row, Tables, created
-from tams_gateway_vast.legacy.values import fitting, items, nanoseconds, text
+from tams_gateway_vast.legacy.tables import Tables
+from tams_gateway_vast.legacy.values import Row, created, fitting, items, nanoseconds, text
 
 _TEXTS: Final = ("object_id", "timerange", "ts_offset", "last_duration")
 _NUMBERS: Final = ("sample_offset", "sample_count", "key_frame_count")

@@ -1,13 +1,12 @@
 """Where the bytes of an object may be: its key is written in more than one place, or in none."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from tams_gateway_vast.legacy.documents import Document
-from tams_gateway_vast.legacy.tables import Row
-from tams_gateway_vast.legacy.values import items, text
+from tams_gateway_vast.legacy.values import Row, items, moment, text
 
 TEMPLATES: Final = ("{yyyy}/{mm}/{dd}/{object_id}", "{object_id}")
 """Keys to try where nothing says one, with the dates at which object and segment were made."""
@@ -27,13 +26,14 @@ class Places:
         object_id = text(segment, "object_id")
         written = [text(row, "storage_path") for row in (segment, *objects)]
         keys = [key for path in written if path for key in _keys(path)]
-        others = []
+        others: dict[str, str] = {}
         for url, label in _urls(segment):
             path = unquote(urlsplit(url).path)
             if object_id in path or any(key and path.endswith(f"/{key}") for key in keys):
                 keys += _keys(url)
             elif not any(sign in url.lower() for sign in _SIGNED):
-                others.append({"url": url, "label": label or urlsplit(url).netloc})
+                label = label or urlsplit(url).netloc
+                others[f"{label} {len(others)}" if label in others else label] = url
         for day in _days(segment, *objects):
             keys += [
                 template.format(
@@ -45,7 +45,8 @@ class Places:
                 )
                 for template in self._templates
             ]
-        return [key for key in dict.fromkeys(keys) if _is_key(key)], others
+        urls: list[Document] = [{"url": url, "label": label} for label, url in others.items()]
+        return [key for key in dict.fromkeys(keys) if _is_key(key)], urls
 
 
 def _keys(path: str) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _urls(segment: Row) -> Iterator[tuple[str, str]]:
 
 def _days(*rows: Row) -> Iterable[str]:
     """Return the days on which something was made, and those before: a key is older than it."""
-    times = [time for row in rows if isinstance(time := row.get("created"), datetime)]
+    times = [time for row in rows if (time := moment(row, "created")) is not None]
     days = [day for time in times for day in (time, time - timedelta(days=1))]
     return dict.fromkeys(day.strftime("%Y-%m-%d") for day in days) or [""]
 

@@ -17,8 +17,8 @@ from tams_gateway_vast.legacy.documents import (
     source_document,
 )
 from tams_gateway_vast.legacy.report import Report
-from tams_gateway_vast.legacy.tables import Row, Tables
-from tams_gateway_vast.legacy.values import fitting, items, nanoseconds, newest, text
+from tams_gateway_vast.legacy.tables import Tables
+from tams_gateway_vast.legacy.values import Row, fitting, items, nanoseconds, newest, text
 
 _AT_ONCE: Final = 500
 """Flows whose rows are read at once."""
@@ -102,6 +102,8 @@ class Resources:
         if len(collection) < len(members):
             notes.append(("collection of what is not there", "members that were left out"))
         born = origin(row, "metadata_updated")
+        if not born.created_ns:
+            notes.append(("flow without a time", "taken as made in 1970"))
         births = Births(born, born if source is None else source.origin)
         described = b"{}" if source is None else msgspec.json.encode(source.document)
         try:

@@ -1,7 +1,6 @@
 """The import as a whole: what is read in which order."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -19,7 +18,6 @@ from tams_gateway_vast.legacy.tables import PIECE, Tables
 class Wishes(msgspec.Struct, frozen=True):
     """What the operator says of the older server."""
 
-    report: Path
     container: str | None = None
     """The container of flows that have none."""
     templates: tuple[str, ...] = ()
@@ -29,7 +27,11 @@ class Wishes(msgspec.Struct, frozen=True):
 
 
 def run(
-    cluster: Cluster, importer: Import, wishes: Wishes, say: Callable[[str], None]
+    cluster: Cluster,
+    importer: Import,
+    report: Report,
+    wishes: Wishes,
+    say: Callable[[str], None],
 ) -> Sequence[str]:
     """Take all over and return a summary. Raises `StoreError`, and OSError for the report.
 
@@ -38,15 +40,14 @@ def run(
     tables = Tables(cluster, wishes.piece)
     if not {"flows", "segments"} & set(tables.names):
         raise StoreError("no tables of the older server are there; check --bucket and --schema")
-    with Report(wishes.report) as report:
-        say("flows and sources")
-        resources = Resources(tables, report, importer, wishes.container)
-        resources.run()
-        say(f"segments of {len(resources.flows)} flows")
-        media = Media(tables, report, importer, resources, Places(wishes.templates))
-        media.run()
-        say("webhooks, and what is left over")
-        Accounts(tables, report, importer).run()
-        resources.leftovers()
-        media.leftovers()
-        return report.summary()
+    say("flows and sources")
+    resources = Resources(tables, report, importer, wishes.container)
+    resources.run()
+    say(f"segments of {len(resources.flows)} flows")
+    media = Media(tables, report, importer, resources, Places(wishes.templates))
+    media.run()
+    say("webhooks, and what is left over")
+    Accounts(tables, report, importer).run()
+    resources.leftovers()
+    media.leftovers()
+    return report.summary()

@@ -1,25 +1,19 @@
 """The older server's tables as they are: any of them, and any of their columns, may be missing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from tams_gateway_vast.cluster import Cluster
 from tams_gateway_vast.columns import Column, Table
+from tams_gateway_vast.legacy.values import Row, created
 from tams_gateway_vast.predicates import From, In, IsNull, NotNull, Over, Term, Under, UpTo
-
-Row: TypeAlias = Mapping[str, object]
-"""A row by the names of its columns; what is null is not there."""
 
 PIECE: Final = 10_000
 """The most rows that are held at once, but for those of one key."""
 
 _IDS: Final = 5_000
 """The most values of one question: each costs some 150 bytes of a request."""
-
-
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Tables:
@@ -141,9 +135,3 @@ class Tables:
 def _larger(sample: Sequence[str]) -> Iterator[str]:
     """Go through the values that are larger than the first."""
     return (value for value in sample if value > sample[0])
-
-
-def created(row: Row) -> datetime:
-    """Return when a row was made, for sorting: one that does not say it comes last."""
-    value = row.get("created")
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else _LATEST

@@ -4,17 +4,21 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from tams_gateway.domain.identifiers import is_uuid
-from tams_gateway_vast.legacy.tables import Row
+
+Row: TypeAlias = Mapping[str, object]
+"""A row by the names of its columns; what is null is not there."""
 
 _IDS: Final = uuid.UUID("5a7c9d34-6c0e-5b43-9d0f-6f7b0f1f0b5e")
 """The namespace in which ids that are no UUIDs of ours get one, always the same."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 _ROUNDED: Final = Fraction(1, 1000)
 """How far a decimal may lie from the rate that it stands for."""
@@ -32,13 +36,28 @@ def text(row: Row, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def nanoseconds(row: Row, name: str) -> int | None:
-    """Return a time of a row, in nanoseconds since 1970."""
+def moment(row: Row, name: str) -> datetime | None:
+    """Return a time of a row, which may be a text; without a zone it is UTC."""
     value = row.get(name)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
     if not isinstance(value, datetime):
         return None
-    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1) * 1000
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def created(row: Row) -> datetime:
+    """Return when a row was made, for sorting: one that does not say it comes last."""
+    return moment(row, "created") or _LATEST
+
+
+def nanoseconds(row: Row, name: str) -> int | None:
+    """Return a time of a row, in nanoseconds since 1970."""
+    value = moment(row, name)
+    return None if value is None else (value - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def decoded(row: Row, name: str) -> object:
