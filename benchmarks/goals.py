@@ -86,6 +86,36 @@ FURTHER: Final = (
 )
 """What has no goal, and is told beside."""
 
+
+def elsewhere(store: str, *, syncs: bool) -> tuple[Row, ...]:
+    """Return what is measured on a store that other servers keep; nobody has set goals for it.
+
+    Media go past the gateway there. `syncs` if metadata are on the disk of this machine.
+    """
+    writes = (
+        ("POST one segment, 8 callers", "post-segment", 8),
+        ("POST one segment, one caller", "post-segment", 1),
+        ("POST 1000 segments", "post-1000", 1),
+        ("PUT flow", "put-flow", 8),
+        ("allocate 100 objects", "allocate-100", 8),
+    )
+    reads = (
+        ("GET flow", "get-flow"),
+        ("list 100 flows by tag", "list-flows"),
+        ("latest segment", "latest"),
+        ("GET 100 segments with URLs", "get-100"),
+        ("GET 1000 segments with URLs", "get-1000"),
+        ("GET 1000 segments without URLs", "get-1000-without-urls"),
+    )
+    return (
+        *(Row(f"{title}, {store}", operation, store) for title, operation in reads),
+        *(
+            Row(f"{title}, {store}", operation, store, {}, connections, syncs)
+            for title, operation, connections in writes
+        ),
+    )
+
+
 BULK: Final = Goal(10, 15)
 """How many segments a second POSTs of 1000 by one caller add, for each by single POSTs of 8."""
 

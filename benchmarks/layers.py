@@ -45,7 +45,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spent = folder / "spent.json"
-        with servers.timed(chosen.server, chosen.store, folder, {FILE: str(spent)}) as site:
+        variables = {FILE: str(spent)}
+        with servers.changed("timed", chosen.server, chosen.store, folder, variables) as site:
             for operation in names:
                 label = f"{operation}/1000" if operation in LENGTHY else operation
                 load = Load(OPERATIONS[operation](site, label, 1000), connections=1)

@@ -78,16 +78,7 @@ def main() -> None:
     print(
         f"a signed URL: {ours:.2f} us, botocore {theirs:.0f} us, {theirs / ours:.0f} times as many"
     )
-    main_ = "TAMS_GATEWAY__OBJECTS__MAIN__"
-    servers.STORES["s3"] = {
-        "TAMS_GATEWAY__METADATA__PLUGIN": "memory",
-        f"{main_}PLUGIN": "s3",
-        f"{main_}ENDPOINT": chosen.endpoint,
-        f"{main_}BUCKET": "tams-benchmark",
-        f"{main_}CREATE_BUCKET": "true",
-        f"{main_}ACCESS_KEY": keys[0],
-        f"{main_}SECRET_KEY": keys[1],
-    }
+    servers.STORES["s3"] = {**servers.STORES["memory"], **servers.s3(chosen.endpoint)}
     with tempfile.TemporaryDirectory() as folder:
         run = Run(chosen.rounds, chosen.seconds, Path(folder), _COUNT)
         for server in servers.SERVERS:

@@ -1,5 +1,6 @@
 """Starts what is compared: the gateway as an operator would, and the bare app in the same way."""
 
+import json
 import os
 import signal
 import socket
@@ -17,14 +18,17 @@ from .bare import FOLDER
 from .load.site import Site, Twin
 
 SERVERS: Final = ("gunicorn", "granian", "uvicorn")
+_METADATA: Final = "TAMS_GATEWAY__METADATA__"
+_OBJECTS: Final = "TAMS_GATEWAY__OBJECTS__MAIN__"
+
 STORES: Final[dict[str, Mapping[str, str]]] = {
-    "memory": {
-        "TAMS_GATEWAY__METADATA__PLUGIN": "memory",
-        "TAMS_GATEWAY__OBJECTS__MAIN__PLUGIN": "memory",
-    },
+    "memory": {f"{_METADATA}PLUGIN": "memory", f"{_OBJECTS}PLUGIN": "memory"},
     "sqlite": {},
 }
 """By name, the variables that choose stores; without any of them the embedded default runs."""
+
+PLACE: Final = "tams-benchmark"
+"""The bucket of S3, and the schema of VAST, in which everything is."""
 
 _ROOT: Final = Path(__file__).parent.parent
 _KEPT: Final = ("HOME", "LANG", "PATH", "PYTHONPATH", "TMPDIR")
@@ -33,6 +37,37 @@ each request."""
 
 _START: Final = 30.0
 """How long a server may take to start or end, in seconds."""
+
+
+def s3(endpoint: str) -> dict[str, str]:
+    """Return the variables for media on an S3 server, whose bucket is made.
+
+    The keys are those of `S3_ACCESS_KEY` and `S3_SECRET_KEY`. Raises KeyError without them.
+    """
+    return {
+        f"{_OBJECTS}PLUGIN": "s3",
+        f"{_OBJECTS}ENDPOINT": endpoint,
+        f"{_OBJECTS}BUCKET": PLACE,
+        f"{_OBJECTS}CREATE_BUCKET": "true",
+        f"{_OBJECTS}ACCESS_KEY": os.environ["S3_ACCESS_KEY"],
+        f"{_OBJECTS}SECRET_KEY": os.environ["S3_SECRET_KEY"],
+    }
+
+
+def vast(endpoint: str) -> dict[str, str]:
+    """Return the variables for metadata in a VAST Database, whose schema is made.
+
+    The keys and the bucket are those of `VAST_ACCESS_KEY`, `VAST_SECRET_KEY` and `VAST_BUCKET`.
+    Raises KeyError without them.
+    """
+    return {
+        f"{_METADATA}PLUGIN": "vast",
+        f"{_METADATA}ENDPOINTS": json.dumps([endpoint]),
+        f"{_METADATA}ACCESS_KEY": os.environ["VAST_ACCESS_KEY"],
+        f"{_METADATA}SECRET_KEY": os.environ["VAST_SECRET_KEY"],
+        f"{_METADATA}BUCKET": os.environ["VAST_BUCKET"],
+        f"{_METADATA}SCHEMA": PLACE,
+    }
 
 
 @contextmanager
@@ -69,10 +104,13 @@ def bare(server: str, real: Site, folder: Path, answers: Path, workers: int = 1)
 
 
 @contextmanager
-def timed(server: str, store: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Site]:
-    """Serve a new gateway with clocks in it (`benchmarks.timed`) until the end of the block."""
+def changed(
+    module: str, server: str, store: str, folder: Path, variables: Mapping[str, str] = {}
+) -> Iterator[Site]:
+    """Serve a new gateway as a module of `benchmarks` changes it until the end of the block."""
+    folder.mkdir(exist_ok=True)
     port = _free_port()
-    command = [sys.executable, "-m", "benchmarks.timed", server]
+    command = [sys.executable, "-m", f"benchmarks.{module}", server]
     more = {**STORES[store], **serve.MALLOC, "TAMS_GATEWAY__SERVE__PORT": str(port)}
     with _running(command, folder, {**more, **variables}, folder / "log", port) as pid:
         yield Site(f"http://127.0.0.1:{port}", pid=pid)

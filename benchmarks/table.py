@@ -1,9 +1,11 @@
 """Measures every figure of docs/performance.md that has a goal, by one command.
 
     python -m benchmarks.table [--short] [--server NAME] [--part NAME] [--json FILE]
+                               [--s3 URL] [--vast URL]
 
 The gateway runs as delivered (open mode, log on, log into a file), with new stores, beside a bare
-Falcon app under the same server (`benchmarks.bare`). Both answer the same requests in turns.
+Falcon app under the same server (`benchmarks.bare`). Both answer the same requests in turns. With
+`--s3` or `--vast` its stores are on servers that are there already.
 """
 
 import argparse
@@ -123,19 +125,20 @@ def _correct(load: Load, disk: machine.Disk) -> None:
     load.rates[:] = [1 / max(1 / rate - late, 0.2 / rate) for rate in load.rates]
 
 
-def bulk(run: Run, server: str) -> None:
+def bulk(run: Run, server: str, store: str) -> None:
     """Measure how many segments a second come by 1000 in a request, for each of single POSTs."""
     folder = run.new_folder()
-    with servers.gateway(server, "sqlite", folder, log=folder / "log") as site:
+    with servers.gateway(server, store, folder, log=folder / "log") as site:
         many = Load(_operation(site, "post-1000"), 1)
         single = Load(_operation(site, "post-segment"), 8)
         run.take_turns("bulk", (many, single))
         figures = [many.figures(), single.figures()]
-        _correct(many, run.disk)
-        _correct(single, run.disk)
+        if _syncs(store):
+            _correct(many, run.disk)
+            _correct(single, run.disk)
         ratio = Ratio.of(many, single)
     run.note(
-        title="segments/s, POST of 1000 by one caller / single POSTs by 8, SQLite",
+        title=f"segments/s, POST of 1000 by one caller / single POSTs by 8, {_title(store)}",
         server=server,
         figure=1000 * ratio.median,
         ends=(1000 * ratio.lowest, 1000 * ratio.highest),
@@ -144,17 +147,17 @@ def bulk(run: Run, server: str) -> None:
     )
 
 
-def long(run: Run, server: str) -> None:
+def long(run: Run, server: str, store: str) -> None:
     """Measure how much more reads cost in a long flow than in a short one."""
     folder = run.new_folder()
-    with servers.gateway(server, "sqlite", folder, log=folder / "log") as site:
+    with servers.gateway(server, store, folder, log=folder / "log") as site:
         site.progress = report.Bar()
         for name in ("get-100", "latest", "middle"):
             short, much = (Load(_operation(site, name, one)) for one in (_LENGTH, run.long))
             run.take_turns(name, (short, much))
             ratio = Ratio.of(short, much)
             run.note(
-                title=f"{name}, flow of {run.long} / {_LENGTH} segments, SQLite",
+                title=f"{name}, flow of {run.long} / {_LENGTH} segments, {_title(store)}",
                 server=server,
                 figure=ratio.median,
                 ends=(ratio.lowest, ratio.highest),
@@ -164,10 +167,10 @@ def long(run: Run, server: str) -> None:
             )
 
 
-def spread(run: Run, server: str) -> None:
+def spread(run: Run, server: str, store: str) -> None:
     """Measure the slowest hundredth of POSTs against the median, with 2 workers, 32 callers."""
     folder = run.new_folder()
-    with servers.gateway(server, "sqlite", folder, workers=2, log=folder / "log") as site:
+    with servers.gateway(server, store, folder, workers=2, log=folder / "log") as site:
         ratios = []
         load = Load(_operation(site, "post-segment"), 32)
         seconds = max(run.seconds, 2.0)
@@ -178,7 +181,7 @@ def spread(run: Run, server: str) -> None:
             ratios.append(one["p99_ms"] / one["p50_ms"])
     ordered = sorted(ratios)
     run.note(
-        title="POST one segment, p99 / p50, 2 workers, 32 callers, SQLite",
+        title=f"POST one segment, p99 / p50, 2 workers, 32 callers, {_title(store)}",
         server=server,
         figure=ordered[len(ordered) // 2],
         ends=(ordered[0], ordered[-1]),
@@ -187,13 +190,36 @@ def spread(run: Run, server: str) -> None:
     )
 
 
-def _measure(run: Run, parts: Sequence[str], chosen: Sequence[str]) -> None:
-    rows = [
-        row
-        for part, some in (("goals", goals.ROWS), ("further", goals.FURTHER))
-        if part in parts
-        for row in some
-    ]
+def _title(store: str) -> str:
+    return "SQLite" if store == "sqlite" else store
+
+
+def _syncs(store: str) -> bool:
+    """Whether its metadata are on the disk of this machine."""
+    return _title(store).startswith("SQLite")
+
+
+def _elsewhere(s3: str | None, vast: str | None) -> str | None:
+    """Name the store that is on other servers, if any."""
+    if s3 is None and vast is None:
+        return None
+    store = f"{'SQLite' if vast is None else 'VAST'} + {'files' if s3 is None else 'S3'}"
+    servers.STORES[store] = {
+        **({} if vast is None else servers.vast(vast)),
+        **({} if s3 is None else servers.s3(s3)),
+    }
+    return store
+
+
+def _rows(parts: Sequence[str], elsewhere: str | None) -> list[goals.Row]:
+    if elsewhere is not None:
+        return [*goals.elsewhere(elsewhere, syncs=_syncs(elsewhere))] if "goals" in parts else []
+    listed = {"goals": goals.ROWS, "further": goals.FURTHER}
+    return [row for part, rows in listed.items() if part in parts for row in rows]
+
+
+def _measure(run: Run, parts: Sequence[str], chosen: Sequence[str], elsewhere: str | None) -> None:
+    rows = _rows(parts, elsewhere)
     for server in chosen:
         for store in servers.STORES:
             mine = [row for row in rows if row.store == store]
@@ -201,7 +227,7 @@ def _measure(run: Run, parts: Sequence[str], chosen: Sequence[str]) -> None:
                 beside_bare(run, server, store, mine)
         for part, work in (("bulk", bulk), ("long", long), ("spread", spread)):
             if part in parts:
-                work(run, server)
+                work(run, server, elsewhere or "sqlite")
 
 
 def _heading(run: Run, short: bool) -> Iterator[str]:
@@ -223,15 +249,18 @@ def main() -> int:
     add("--server", action="append", choices=servers.SERVERS, help="may be given again")
     add("--part", action="append", choices=PARTS, help="may be given again; all but with --short")
     add("--folder", type=Path, help="where the stores are made, on the disk to be measured")
+    add("--s3", metavar="URL", help="measure with media on this S3 server")
+    add("--vast", metavar="URL", help="measure with metadata in this VAST Database")
     add("--json", metavar="FILE", help="write all figures there, - for standard output")
     chosen = parser.parse_args()
+    elsewhere = _elsewhere(chosen.s3, chosen.vast)
     parts = chosen.part or (("goals", "bulk", "spread") if chosen.short else PARTS)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         rounds, seconds, length = (5, 0.4, 100_000) if chosen.short else (15, 1.0, 1_000_000)
         run = Run(rounds, seconds, Path(name), length)
         try:
             print(*_heading(run, chosen.short), sep="\n", flush=True)
-            _measure(run, parts, chosen.server or servers.SERVERS)
+            _measure(run, parts, chosen.server or servers.SERVERS, elsewhere)
         finally:
             run.disk.close()
         sync = 1000 * run.disk.seconds()

@@ -27,8 +27,9 @@ def main() -> None:
     parser.add_argument("--bucket", default="vastdb")
     parser.add_argument("--log", type=Path, help="a file to which changes go, and come back from")
     parser.add_argument("--version", default="5.4.0.0", help="of VAST, as clients are told")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each request")
     options = parser.parse_args()
-    switches = Switches(version=options.version)
+    switches = Switches(version=options.version, latency=options.latency)
     server = Server(1, switches, options.bucket, port=options.port, log=options.log)
     told = f"{options.log}, {server.replayed} changes read" if options.log else "none"
     print(_TEXT.format(server=server, endpoint=server.endpoints[0], log=told), flush=True)  # noqa: T201
