@@ -10,9 +10,11 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, Final, TypeVar
 
+from tams_gateway.testing.processes import fresh
+
 T = TypeVar("T")
 
-_SPAWN: Final = multiprocessing.get_context("spawn")
+
 _PATIENCE: Final = 120
 """Seconds without an answer after which a process counts as hanging."""
 
@@ -22,8 +24,8 @@ _STEPS: Final = 50
 
 def apart(function: Callable[..., T], *arguments: object) -> T:
     """Return what a function of a module returns when another process calls it."""
-    pipe, other = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_answer, args=(other, function, arguments), daemon=True)
+    pipe, other = multiprocessing.Pipe()
+    process = fresh().Process(target=_answer, args=(other, function, arguments), daemon=True)
     process.start()
     other.close()
     try:
@@ -63,8 +65,8 @@ def killed_at_each_step(
     A step is a call from Python into C, such as one that sends or writes. Yields the number, and
     whether the task returned: it does the first time, when the steps are counted.
     """
-    pipe, other = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_fork_on_demand, args=(other, opener, task), daemon=True)
+    pipe, other = multiprocessing.Pipe()
+    process = fresh().Process(target=_fork_on_demand, args=(other, opener, task), daemon=True)
     process.start()
     other.close()
     try:

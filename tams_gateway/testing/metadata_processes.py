@@ -30,8 +30,7 @@ from tams_gateway.testing.metadata_samples import (
     segment,
 )
 from tams_gateway.testing.opening import Opener
-
-_SPAWN = multiprocessing.get_context("spawn")
+from tams_gateway.testing.processes import fresh
 
 
 def _in_process(pipe: Connection, opener: Opener[MetadataStore], task: str, who: str) -> None:
@@ -106,9 +105,9 @@ class Worker:
     """A process that does one task on the store, and the pipe to it."""
 
     def __init__(self, opener: Opener[MetadataStore], task: str, who: str = "") -> None:
-        self.pipe, other = _SPAWN.Pipe()
+        self.pipe, other = multiprocessing.Pipe()
         arguments = (other, opener, task, who)
-        self.process = _SPAWN.Process(target=_in_process, args=arguments, daemon=True)
+        self.process = fresh().Process(target=_in_process, args=arguments, daemon=True)
         self.process.start()
         other.close()
 
