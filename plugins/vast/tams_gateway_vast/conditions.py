@@ -80,7 +80,7 @@ def is_whole(text: str) -> bool:
 def is_ordered(text: str) -> bool:
     """Whether no text is on another side of this one in a column than it is in truth."""
     # Lone surrogates are escaped by a mark that sorts behind most of what sorts behind them.
-    return is_whole(text) and all(one < "\ud800" for one in text)
+    return is_whole(text) and max(text, default="") < "\ud800"
 
 
 def _is_possible(layout: Layout, condition: OfTime) -> bool:

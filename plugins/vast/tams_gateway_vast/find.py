@@ -8,7 +8,7 @@ hits, or their fields have to be looked at, they are read whole at once.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tams_gateway.storage.matching import OrderKey, after_key, matches, order_key, page
+from tams_gateway.storage.matching import after_key, matches, order_key, page
 from tams_gateway.storage.query import Page, Query, Segmentless, Touches
 from tams_gateway.storage.records import Record
 from tams_gateway_vast import records, sets, touches
@@ -33,12 +33,10 @@ _AT_ONCE: Final = 1000
 
 
 class _Key(NamedTuple):
-    """What places a record in a listing, and what is known of it before it is read."""
+    """A record that may be on the page, and the version that its place there was told by."""
 
-    order: OrderKey
     id: str
     version: int
-    life: Life | None
 
 
 def find(cluster: "Cluster", layouts: "Layouts", query: Query) -> Page[Record]:
@@ -104,22 +102,21 @@ class _Listing:
     def _keys(self) -> list[_Key] | None:
         """Return the keys of the page and one more, in order; None if columns do not tell it."""
         rows = self._read_keys()
-        sort, last = self._query.sort, self._query.after
-        if sort is not None and not all(
-            is_whole(value) for value in rows["sort"] if isinstance(value, str)
-        ):
-            return None
-        keys: list[_Key] = []
-        after = None if last is None else after_key(sort, last)
-        for at, record_id in enumerate(rows["id"]):
-            order = order_key(sort, self._fields(rows, at), record_id)
-            if after is not None and not (order < after if self._query.reverse else after < order):
-                continue
-            if self._hits.has(record_id):
-                life = _life(rows, at) if self._asked.times else None
-                keys.append(_Key(order, record_id, rows["version"][at], life))
-        keys.sort(key=lambda key: key.order, reverse=self._query.reverse)
-        return self._first(keys)
+        sort, last, reverse = self._query.sort, self._query.after, self._query.reverse
+        if sort is None:
+            orders = [order_key(None, {}, one) for one in rows["id"]]
+        else:
+            if not all(is_whole(one) for one in rows["sort"] if isinstance(one, str)):
+                return None
+            named = zip(rows["sort"], rows["id"], strict=True)
+            orders = [order_key(sort, {sort.field: value}, one) for value, one in named]
+        places = [(order, at) for at, order in enumerate(orders) if self._hits.has(rows["id"][at])]
+        if last is not None:
+            after = after_key(sort, last)
+            places = [one for one in places if (one[0] < after if reverse else after < one[0])]
+        places.sort(reverse=reverse)
+        chosen = self._first(rows, [at for _, at in places])
+        return [_Key(rows["id"][at], rows["version"][at]) for at in chosen]
 
     def _read_keys(self) -> Mapping[str, list[Any]]:
         """Return the columns that keys are made of: texts as they are, the sort value as `sort`."""
@@ -135,21 +132,16 @@ class _Listing:
             rows["sort"] = [loaded(one) if isinstance(one, str) else one for one in values]
         return {**rows, "id": [loaded(one) for one in rows["id"]]}
 
-    def _fields(self, rows: Mapping[str, list[Any]], at: int) -> Mapping[str, Any]:
-        if self._query.sort is None:
-            return {}
-        return {self._query.sort.field: rows["sort"][at]}
-
-    def _first(self, keys: Sequence[_Key]) -> list[_Key]:
-        """Return the first keys whose lives meet the conditions on time, and one more."""
+    def _first(self, rows: Mapping[str, list[Any]], places: Sequence[int]) -> list[int]:
+        """Return the first rows whose lives meet the conditions on time, and one more."""
         wanted = self._query.limit + 1
         if not self._asked.times:
-            return list(keys[:wanted])
-        found: list[_Key] = []
-        for some in records.batches(keys, max(_AT_ONCE, wanted)):
-            lives = {key.id: key.life for key in some if key.life is not None}
+            return list(places[:wanted])
+        found: list[int] = []
+        for some in records.batches(places, max(_AT_ONCE, wanted)):
+            lives = {rows["id"][at]: _life(rows, at) for at in some}
             met = set(touches.meeting(self._transaction, lives, self._asked.times))
-            found += [key for key in some if key.id in met]
+            found += [at for at in some if rows["id"][at] in met]
             if len(found) >= wanted:
                 break
         return found[:wanted]
