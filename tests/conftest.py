@@ -16,7 +16,7 @@ from tams_gateway.testing.client import Client
 from tams_gateway.testing.transports import Http
 from tests.deployments import KINDS, Clock, Deployment, Front, behind, config, in_process
 from tests.spec.official import watches
-from tests.stores import Servers
+from tests.stores import Servers, make_tables
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,6 +67,7 @@ def deployment(
     for marker in reversed(list(request.node.iter_markers("config"))):
         sections |= marker.kwargs
     settings = config(deployment_kind, tmp_path, sections, servers)
+    make_tables(settings)
     if deployment_kind.startswith("nginx"):
         front, transport = request.getfixturevalue("nginx_front")
         running = behind(front, transport, settings, watches())

@@ -86,11 +86,11 @@ class Kills:
         there, wanted = partial(digests, self._objects), self._contents()
         with chdir(self._folder), in_process("wsgi", self._settings, []) as deployment:
             deployment.clock.advance(100_000)
-            assert eventually(lambda: there() == wanted, 20), there() ^ wanted
+            assert eventually(lambda: there() == wanted, 60), there() ^ wanted
             client = deployment.client
             for flow in client.listed("/flows", query="limit=1000"):
                 assert client.delete(f"/flows/{flow['id']}").status in (202, 204)
-            assert eventually(lambda: not there(), 20)
+            assert eventually(lambda: not there(), 60)
 
     def _contents(self) -> set[str]:
         """Return the SHA-256 of everything that is to be stored in the end."""
@@ -103,8 +103,8 @@ class Kills:
 
     @contextmanager
     def _running(self) -> Iterator[tuple[Serve, Client]]:
-        options = ("--workers", "2")
-        with serving(self._folder, *options, environment=self._environment) as server:
+        starting = partial(serving, self._folder, "--workers", "2", within=60)
+        with starting(environment=self._environment) as server:
             past = past_the_gateway(self._settings)
             client = Client(Http(f"http://127.0.0.1:{server.port}"), stores=past)
             try:

@@ -147,11 +147,15 @@ def serving(
     *options: str,
     environment: Mapping[str, str] = {},
     python: str = sys.executable,
+    within: float = 10,
 ) -> Iterator[Serve]:
-    """Serve until the end of the block; afterwards no process is left."""
+    """Serve until the end of the block; afterwards no process is left.
+
+    Raises AssertionError unless it answers `within` so many seconds.
+    """
     serve = Serve(folder, *options, environment=environment, python=python)
     try:
-        serve.wait()
+        serve.wait(within)
         yield serve
     finally:
         serve.kill()
