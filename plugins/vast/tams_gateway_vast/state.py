@@ -26,6 +26,7 @@ from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.expectations import in_order, require
 from tams_gateway.storage.records import Kind, Record, Use
 from tams_gateway_vast import records, rows
+from tams_gateway_vast.cursors import cursor, later, numbers
 from tams_gateway_vast.kind_tables import FLOWS
 from tams_gateway_vast.layout import LIVES, SEGMENTS
 from tams_gateway_vast.predicates import In, Is, Over, Term, Under
@@ -88,7 +89,8 @@ class State:
                 case Emit():
                     self.events += change.events
                 case Forget():
-                    self.forget = change.until
+                    known = {} if self.forget is None else numbers(self.forget)
+                    self.forget = cursor(later(known, numbers(change.until)))
 
     def _judge(self, change: Change) -> None:
         match change:

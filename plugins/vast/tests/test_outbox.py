@@ -12,9 +12,11 @@ from tams_gateway_vast import outbox
 from tams_gateway_vast.cluster import Transaction
 from tams_gateway_vast.cursors import cursor, later, numbers
 from tams_gateway_vast.plan import Plan
+from tams_gateway_vast.state import State
 
 from plugins.vast.tests.reading import SHARDS, Tables, tables
 from tams_gateway.events.event import Event
+from tams_gateway.storage.changes import Forget
 from tams_gateway.storage.errors import StoreError
 
 COUNTS = st.dictionaries(st.integers(0, 4095), st.integers(0, 2**40 - 1), max_size=6)
@@ -132,6 +134,15 @@ def test_a_long_past_is_read_evenly_and_its_bodies_only_once(shared: Tables) -> 
     assert 100 == shared.server.requests[3].rows
     forget(shared, shared.tip())
     assert [] == shared.events(start, 100).items
+
+
+def test_of_two_cursors_the_later_is_forgotten_to_in_each_shard() -> None:
+    """The order of the changes of one call means nothing."""
+    changes = [Forget(cursor({0: 5, 2: 1})), Forget(cursor({0: 2, 1: 3}))]
+    for ordered in (changes, changes[::-1]):
+        state = State()
+        state.make(ordered, 1)
+        assert cursor({0: 5, 1: 3, 2: 1}) == state.forget
 
 
 def test_bodies_of_any_length_come_back(shared: Tables) -> None:
