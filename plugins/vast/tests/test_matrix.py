@@ -10,25 +10,20 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final, get_args
 
 import msgspec
 import pytest
 import structlog
-from tams_gateway_vast import guards
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.guards import Name, guard
-from tams_gateway_vast.layout import CLAIMS, PROBES, SHARDS
+from tams_gateway_vast.guards import Name
 from tams_gateway_vast.metadata import VastMetadata
-from tams_gateway_vast.probes import choose, settled
 from tams_gateway_vast.settings import Settings
 
 from tams_gateway.events.event import Event
 from tams_gateway.plugin import Secret
 from tams_gateway.storage.changes import AddSegments, Emit, Put
-from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
+from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.testing.metadata_concurrency import at_once
 from tams_gateway.testing.metadata_samples import (
@@ -39,7 +34,7 @@ from tams_gateway.testing.metadata_samples import (
     segment,
     spans,
 )
-from tests.servers.vast import Fault, Server, Switches, vast
+from tests.servers.vast import Server, Switches, vast
 from tests.servers.vast.switches import Names, Rows
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "vast.md"
@@ -219,68 +214,6 @@ def add(store: MetadataStore, name: str, number: int) -> bool:
 
 def ours(name: str) -> dict[str, str]:
     return {"flow_id": name}
-
-
-@pytest.mark.parametrize("name", [] if REAL else ["r", "r+", "n", "n+"])
-def test_a_guard_that_does_not_hold_is_refused_by_name(cluster: Server, name: Name) -> None:
-    cluster.switches = Switches(signature="off", rows="none", names="none")
-
-    with pytest.raises(StoreError, match=r'two writers apart .*; set guard = "auto"'):
-        opened(settings(cluster, guard=name))
-
-
-@pytest.mark.parametrize("name", ["r+", "n+", "k"])
-def test_probes_meet_at_two_endpoints_and_leave_nothing(cluster: Server, name: Name) -> None:
-    cluster.switches = Switches(signature="off", rows_conflict_with_committed=False)
-    before = tables(cluster)
-    cluster.forget()
-    with closing(Cluster(settings(cluster), structlog.get_logger(), lambda: 0.0)) as own:
-        assert settled(name, own, settings(cluster)).holds
-        changes = {one.endpoint for one in cluster.requests if one.command in ("rows", "column")}
-        assert changes == {0, 1}
-        assert tables(cluster) == before
-        for table in (PROBES, CLAIMS):
-            assert not len(own.read(lambda one, of=table: one.select(of, ("shard",))))
-
-
-def tables(cluster: Server) -> dict[str, bool]:
-    with closing(Cluster(settings(cluster), structlog.get_logger(), lambda: 0.0)) as own:
-        return own.read(lambda transaction: transaction.tables())
-
-
-@pytest.mark.parametrize("kind", ["closed before", "closed after", "unavailable", "hang"])
-def test_a_probe_whose_answer_is_lost_is_made_again(cluster: Server, kind: str) -> None:
-    """A fault says nothing of a guard: two processes would take different ones."""
-    cluster.switches = Switches(signature="off")
-    chosen = settings(cluster, timeout=0.5)
-    cluster.faults = [Fault(kind=kind, method="PUT", command="rows", at=3, seconds=1.0)]
-    with closing(Cluster(chosen, structlog.get_logger(), lambda: 0.0)) as own:
-        assert choose(own, chosen).name == "r"
-
-
-def test_a_claim_of_a_process_that_died_holds_nobody_for_long(
-    cluster: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guards, "_TURN", 0.2)
-    cluster.switches = Switches(signature="off", rows="none", names="none")
-    chosen = settings(cluster)
-    with closing(Cluster(chosen, structlog.get_logger(), lambda: 0.0)) as own:
-        dead = own.begin()
-        shards = {
-            row["shard"]: row["commits"]
-            for row in dead.select(SHARDS, ("shard", "commits")).to_pylist()
-        }
-        guard("k", own).enter(dead, shards)
-
-        heir = own.begin()
-        guard("k", own).enter(heir, shards)
-
-        assert not dead.alive()
-        assert own.read(lambda one: one.select(CLAIMS, ("txid",))).column(
-            0
-        ).unique().to_pylist() == [heir.txid]
-        own.rollback(heir.txid)
-        guard("k", own).leave(heir, shards)
 
 
 def table() -> str:
