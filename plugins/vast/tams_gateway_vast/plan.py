@@ -31,7 +31,8 @@ class Plan:
         self._inserts.setdefault(table.name, (table, []))[1].append(row)
 
     def update(self, table: Table, row_id: int, row: Row) -> None:
-        """Change the columns that `row` has of a row."""
+        """Change the columns that `row` has of a row; what its table is sorted by never changes."""
+        row = {name: value for name, value in row.items() if name not in table.sorted_by}
         self._updates.setdefault((table.name, tuple(row)), (table, []))[1].append((row_id, row))
 
     def delete(self, table: Table, row_ids: Iterable[int], gone: Iterable[int | None] = ()) -> None:

@@ -28,7 +28,7 @@ from tams_gateway.storage.changes import (
 )
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
 from tams_gateway_vast import outbox, rows, shards
-from tams_gateway_vast.border import Away, Rival
+from tams_gateway_vast.border import Away, Rival, Unsettled
 from tams_gateway_vast.cluster import Cluster, Transaction
 from tams_gateway_vast.differences import differences
 from tams_gateway_vast.guards import Guard
@@ -82,11 +82,12 @@ class Writer:
             with self._held(numbers):
                 self._try(jobs, numbers)
         except StoreError as error:
-            if len(jobs) == 1:
-                jobs[0].error = error
+            # What is wrong with one of them is found alone; a cluster fails for all.
+            if len(jobs) == 1 or isinstance(error, Away | ConflictError | Unsettled):
+                for job in jobs:
+                    job.error = error
                 return
             for job in jobs:
-                job.error = None
                 self._commit([job])
 
     def _shard(self, name: str | None) -> int:
@@ -128,14 +129,16 @@ class Writer:
             commits = {number: one.commits for number, one in met.items()}
             self._guard.enter(transaction, commits)
             state = read(transaction, self._layouts, [one for job in jobs for one in job.changes])
-            if not _made(jobs, state):
-                self._end(transaction, commits)
-                return True
-            self._write(transaction, state, met, token)
-            self._guard.seal(transaction, commits, token)
+            wanted = _made(jobs, state)
+            if wanted:
+                self._write(transaction, state, met, token)
+                self._guard.seal(transaction, commits, token)
         except BaseException:
             self._end(transaction, commits)
             raise
+        if not wanted:
+            self._end(transaction, commits)
+            return True
         committed = self._cluster.commit(transaction)
         self._guard.leave(transaction, commits)
         return self._is_there(token, commits) if committed is None else committed
@@ -170,10 +173,13 @@ class Writer:
     def _is_there(self, token: int, commits: Mapping[int, int]) -> bool:
         """Whether a commit without an answer was made; what it wrote tells."""
         number, before = next(iter(commits.items()))
-        found = self._cluster.read(lambda transaction: shards.read(transaction, [number]))
+        try:
+            found = self._cluster.read(lambda transaction: shards.read(transaction, [number]))
+        except Away as error:
+            raise Unsettled(str(error)) from error
         has = found[number].has(token, before + 1)
         if has is None:
-            raise StoreError(
+            raise Unsettled(
                 "no answer came to a commit, and too many others followed to tell whether it was"
                 " made; read again"
             )

@@ -59,5 +59,6 @@ def options(request: pytest.FixtureRequest) -> dict[str, str]:
         "bucket": server.bucket,
         "schema": schema,
         "shards": "16",
+        "patience": "3",
         "guard": "r",
     }

@@ -252,6 +252,22 @@ def test_a_commit_whose_answer_is_lost_for_good_is_told_apart(
         assert [token] == [one.object_id for one in all_segments(store, "f")][number:]
 
 
+def test_a_commit_that_nobody_can_settle_is_never_made_twice(server: Server) -> None:
+    """Its callers get an error, though it was made: what they send again says so."""
+    with closing(opened(settings(server, patience=0.4, timeout=0.2))) as store:
+        store.apply([put_flow()])
+        server.faults = [
+            Fault(kind="closed after", method="PUT", command="transaction"),
+            Fault(kind="unavailable", method="DELETE", command="transaction", times=10**6),
+        ]
+        with pytest.raises(StoreError):
+            store.apply([AddSegments("f", 0, row(1), 1)])
+        server.faults = []
+        assert row(1) == all_segments(store, "f")
+        with pytest.raises(OverlapError):
+            store.apply([AddSegments("f", 0, row(1), 1)])
+
+
 def test_a_cluster_that_stays_away_is_told_in_time(server: Server) -> None:
     with closing(opened(settings(server, patience=0.3, timeout=0.2))) as store:
         store.apply([put_flow()])
