@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -279,7 +280,15 @@ class _Machine(RuleBasedStateMachine):
 class MachineContract:
     """What a metadata store promises of any history."""
 
-    def test_any_history_leaves_what_the_model_says(self, store: MetadataStore) -> None:
+    @pytest.fixture
+    def histories(self, pytestconfig: pytest.Config) -> int:
+        """Return how many histories are made up, of 25 steps each."""
+        count: int = pytestconfig.getoption("tams_histories")
+        return count
+
+    def test_any_history_leaves_what_the_model_says(
+        self, store: MetadataStore, histories: int
+    ) -> None:
         """The clauses look at one promise each; this one at how they meet."""
 
         class OnStore(_Machine):
@@ -289,7 +298,7 @@ class MachineContract:
         run_state_machine_as_test(
             OnStore,
             settings=settings(
-                max_examples=20,
+                max_examples=histories,
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

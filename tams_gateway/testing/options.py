@@ -86,6 +86,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="COUNT",
         help="the length of the long flow in the clause about speed",
     )
+    group.addoption(
+        "--tams-histories",
+        type=int,
+        default=20,
+        metavar="COUNT",
+        help="how many histories the clause about any history makes up",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """The published kit on the plugin: with the tables as they are, and with one for the kit's kind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from tams_gateway_vast.settings import Settings
 
 from tams_gateway.plugin.loader import Plugin
 from tams_gateway.storage.metadata import MetadataStore
-from tams_gateway.testing.metadata_concurrency import ThreadsContract
 from tams_gateway.testing.metadata_listings import ListingsContract
 from tams_gateway.testing.metadata_machine import MachineContract
 from tams_gateway.testing.metadata_records import RecordsContract
@@ -20,6 +20,11 @@ from tams_gateway.testing.metadata_segments import SegmentsContract
 from tams_gateway.testing.metadata_store import MetadataStoreContract
 from tams_gateway.testing.opening import Opener
 from tests.testing.kit import run
+
+WHOLE = "TAMS_KIT_WHOLE" in os.environ
+HISTORIES = 20 if WHOLE else 3
+SEGMENTS = 100_000 if WHOLE else 10_000
+"""Each step of a history is some twenty requests to the test server."""
 
 THINGS = record_table(
     "kit_things",
@@ -40,9 +45,7 @@ class TypedOpener(Opener[MetadataStore]):
         return VastMetadata(settings, structlog.get_logger(), lambda: 0.0, layouts)
 
 
-class TestTypedTables(
-    RecordsContract, ListingsContract, SegmentsContract, MachineContract, ThreadsContract
-):
+class TestTypedTables(RecordsContract, ListingsContract, SegmentsContract, MachineContract):
     """What is pushed down, and what stands in typed columns and in tables of sets."""
 
     @pytest.fixture
@@ -50,6 +53,10 @@ class TestTypedTables(
         return TypedOpener(Plugin.metadata_store, "vast", options)
 
     store = MetadataStoreContract.store
+
+    @pytest.fixture
+    def histories(self) -> int:
+        return HISTORIES
 
 
 @pytest.mark.timeout(600)
@@ -61,7 +68,9 @@ def test_the_store_keeps_its_contract(tmp_path: Path, options: dict[str, str]) -
         for part in ("--tams-option", f"{key}={value}")
     ]
 
-    found = run(tmp_path, "--tams-metadata", "vast", *given)
+    counts = ("--tams-histories", str(HISTORIES), "--tams-segments", str(SEGMENTS))
+
+    found = run(tmp_path, "--tams-metadata", "vast", *given, *counts)
 
     assert 0 == found.status, found.text
     assert [] == found.clauses("FAILED")
