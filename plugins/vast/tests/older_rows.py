@@ -108,6 +108,7 @@ NEWER: Final[dict[str, list[Row]]] = {
         flow(10, flow_collection=json.dumps([id_("f", 9)])),
         flow(11, flow_collection="not JSON", label="l" * 300),
         flow(12, created=None, metadata_updated=None),
+        flow(13, source_id=None),
     ],
     "sources": [
         {
@@ -223,7 +224,7 @@ PROBLEMS: Final = {
     ("video without frame rate", "mended", "flows"): 1,
     ("flow without container", "mended", "flows"): 2,
     ("label too long", "mended", "flows"): 1,
-    ("flow of a missing source", "mended", "flows"): 7,
+    ("flow of a missing source", "mended", "flows"): 8,
     ("flow without a time", "mended", "flows"): 1,
     ("source of another format", "mended", "sources"): 1,
     ("source without flows", "left out", "sources"): 1,

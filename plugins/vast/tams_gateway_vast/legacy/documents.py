@@ -73,7 +73,8 @@ def flow_document(
     tags = _tags(row, tag_rows, notes)
     document = _labelled(row, tags, notes)
     document["id"] = fitting(text(row, "id"))
-    document["source_id"] = fitting(text(row, "source_id"))
+    # Flows of no source are not of one source.
+    document["source_id"] = fitting(text(row, "source_id") or f"source of {text(row, 'id')}")
     if document["id"] != row.get("id"):
         tags["legacy.id"] = text(row, "id")
         notes.append(("id is no UUID in lower case", f"it is {document['id']} here"))

@@ -116,8 +116,9 @@ def _rate(value: Fraction) -> dict[str, int]:
 def newest(rows: Sequence[Row], *names: str) -> tuple[Row, Sequence[Row]]:
     """Return the row that was changed last, and the others; `names` are times, the best first."""
 
-    def changed(row: Row) -> int:
-        return max((nanoseconds(row, name) or 0 for name in names), default=0)
+    def changed(row: Row) -> tuple[int, str]:
+        # Of equal ones always the same, whatever the order in which they come.
+        return max(nanoseconds(row, name) or 0 for name in names), repr(sorted(row.items()))
 
     ordered = sorted(rows, key=changed)
     return ordered[-1], ordered[:-1]
