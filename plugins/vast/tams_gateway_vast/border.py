@@ -129,6 +129,6 @@ def _broken(what: str, error: BaseException, handled: BaseException | None) -> S
     while error.__context__ not in (None, handled):
         error = error.__context__
     remedy = "is the cluster up?"
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError | FileNotFoundError):
         remedy = "check ca_bundle, and that the certificate names this host"
     return Away(f"{what}: {str(error) or type(error).__name__}; {remedy}")

@@ -164,8 +164,10 @@ def test_the_certificate_of_an_endpoint_is_checked(
         for options in ({"ca_bundle": str(certificate)}, {"verify": False}):
             with closing(cluster([url], **options)) as store, pytest.raises(Rival):
                 store.begin()
-        with closing(cluster([url])) as store, pytest.raises(Away, match="; check ca_bundle"):
-            store.begin()
+        for options in ({}, {"ca_bundle": "nowhere.pem"}):
+            store = cluster([url], **options)
+            with closing(store), pytest.raises(Away, match="; check ca_bundle"):
+                store.begin()
 
 
 def test_what_began_an_error_is_told_and_not_what_came_before(server: Server) -> None:

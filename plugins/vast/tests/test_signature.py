@@ -7,8 +7,13 @@ import requests
 from aws_requests_auth.aws_auth import AWSRequestsAuth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tams_gateway_vast.session import Session
+from tams_gateway_vast.settings import Settings
 from tams_gateway_vast.signature import Signer
+from urllib3.util import parse_url
 from vastdb._internal import VastdbApi
+
+from tams_gateway.plugin import Secret
 
 
 def _auth(url: str) -> AWSRequestsAuth:
@@ -16,8 +21,19 @@ def _auth(url: str) -> AWSRequestsAuth:
     return api._session_create(api.endpoints[0]).auth
 
 
-URLS = ("http://vast.example.com:8080", "https://vast.example.com:443", "http://[::1]:9000")
+def _session(url: str) -> Session:
+    given = Settings((url,), Secret("key"), Secret("secret"), "bucket")
+    return Session(parse_url(url), given, "agent")
+
+
+URLS = (
+    "http://vast.example.com:8080",
+    "http://VAST.example.com",
+    "https://vast.example.com:443",
+    "http://[::1]:9000",
+)
 AUTHS = {url: _auth(url) for url in URLS}
+SESSIONS = {url: _session(url) for url in URLS}
 
 names = st.text("azAZ09_-.~", min_size=1, max_size=6)
 values = st.text("azAZ09-_.~+", max_size=6) | st.just("a%2Fb%20c")
@@ -36,11 +52,10 @@ paths = st.lists(names.filter(lambda name: name.strip(".")), max_size=3).map("/"
 def test_a_signature_is_that_of_the_sdk(
     url: str, method: str, path: str, query: str, body: bytes | None
 ) -> None:
-    auth = AUTHS[url]
     target = f"/{path}?{query}" if query else f"/{path}"
-    theirs = requests.Request(method, url + target, data=body, auth=auth).prepare().headers
+    theirs = requests.Request(method, url + target, data=body, auth=AUTHS[url]).prepare().headers
     at = calendar.timegm(time.strptime(theirs["x-amz-date"], "%Y%m%dT%H%M%SZ"))
-    ours = Signer("key", "secret", auth.aws_host).headers(method, target, body, at)
+    ours = SESSIONS[url]._signer.headers(method, target, body, at)
     assert ours == {name: theirs[name] for name in ours}
     assert len(ours) == 3
 
