@@ -4,6 +4,7 @@ Two transactions change one row of the table `probes`, as the store changes its 
 orders in which a guard may fail. That is evidence, not proof: VAST does not say what it promises.
 """
 
+import math
 import secrets
 import threading
 import time
@@ -34,6 +35,8 @@ _SLOW: Final = 20
 """And so many times as long as a change took that had nothing to wait for."""
 
 _TRIES: Final = 3
+_PAUSE: Final = 0.1
+"""Seconds before what failed by itself is tried again."""
 
 _Step = tuple[str, int]
 _ALONE: Final[Sequence[_Step]] = (("begin", 0), ("change", 0), ("end", 0))
@@ -111,9 +114,10 @@ def settled(name: Name, cluster: Cluster, settings: Settings) -> Verdict:
     while True:
         try:
             verdict = _Probe(name, cluster, settings.timeout).verdict()
-        except Away:
+        except (Away, Rival):
             if time.monotonic() > ends:
                 raise
+            time.sleep(_PAUSE)
             continue
         tries += 1
         if verdict.holds or verdict.seen or tries == _TRIES:
@@ -173,8 +177,11 @@ class _Probe:
         for step, number in steps:
             if step == "begin":
                 writers.append(_Writer(self._cluster, self._guard, self._shard))
+                # Nothing says that whoever begins first gets the lower number.
+                writers.sort(key=lambda one: one.txid)
             elif step == "change":
-                self._quickest = min(self._quickest, writers[number].change(self._patience))
+                took = writers[number].change(self._patience)
+                self._quickest = min(self._quickest, took)
             elif not writers[number].waits(0.0):
                 writers[number].end()
         for writer in writers:
@@ -219,16 +226,20 @@ class _Writer:
         self._thread = threading.Thread(target=self._change, daemon=True)
         self.ended = False
         self._transaction = cluster.begin()
+        self.txid = self._transaction.txid
         where = (Is("shard", shard),)
         found = self._transaction.select(PROBES, ("$row_id", "commits"), where).to_pylist()
         self._row_id, self._commits = int(found[0]["$row_id"]), int(found[0]["commits"])
 
     def change(self, patience: float) -> float:
-        """Change without the commit; return how many seconds that took, of no more than these."""
+        """Change without the commit, for no longer than so many seconds; return how many it took.
+
+        Infinity for what failed, perhaps at its first request.
+        """
         begun = time.monotonic()
         self._thread.start()
         self.waits(patience)
-        return time.monotonic() - begun
+        return time.monotonic() - begun if self._error is None else math.inf
 
     def waits(self, patience: float) -> bool:
         """Whether the change is not done after so many seconds more."""
@@ -242,7 +253,7 @@ class _Writer:
         if self._error is None and not hangs:
             self._cluster.commit(self._transaction)
         else:
-            self._cluster.rollback(self._transaction.txid)
+            self._cluster.rollback(self.txid)
         self._guard.leave(self._transaction, (self._shard,))
         if hangs:
             raise Away("a change of a row waits for an end that has come; is the cluster up?")
