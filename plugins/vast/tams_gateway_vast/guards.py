@@ -182,7 +182,8 @@ class _Claims(_Checked):
     def leave(self, transaction: Transaction, shards: Collection[int]) -> None:
         """Take the claims back. One that stays costs the next writer a wait, and is gone then."""
         with suppress(StoreError):
-            self._remove({transaction.txid})
+            if shards:
+                self._remove({transaction.txid})
 
     def _settle(self, own: int, shards: Collection[int]) -> None:
         """Return when every transaction has ended that claimed one of the shards before."""
