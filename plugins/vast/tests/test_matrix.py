@@ -16,7 +16,9 @@ from typing import Final, get_args
 import msgspec
 import pytest
 import structlog
-from tams_gateway_vast.guards import Name
+from tams_gateway_vast.cluster import Transaction
+from tams_gateway_vast.columns import Table
+from tams_gateway_vast.guards import Name, commit_alone
 from tams_gateway_vast.metadata import VastMetadata
 from tams_gateway_vast.settings import Settings
 
@@ -43,7 +45,7 @@ BEGIN: Final = f"<!-- begin: {COMMAND} -->\n"
 END: Final = "<!-- end -->\n"
 
 REAL: Final = os.environ.get("TAMS_TEST_VAST_ENDPOINT")
-ROUNDS: Final = int(os.environ.get("TAMS_TEST_ROUNDS", "2"))
+ROUNDS: Final = int(os.environ.get("TAMS_TEST_ROUNDS", "25" if REAL else "2"))
 
 
 def combinations() -> Iterator[Switches]:
@@ -160,8 +162,16 @@ def test_the_store_is_right(cluster: Server | None, switches: Switches | None) -
         assert first.guard.name == second.guard.name == (named or first.guard.name)
         race([first, second], ROUNDS)
     finally:
+        if cluster is None:
+            commit_alone(first.cluster, drop)
         first.close()
         second.close()
+
+
+def drop(transaction: Transaction) -> None:
+    for name in transaction.tables():
+        transaction.drop_table(Table(name, ()))
+    transaction.drop_schema()
 
 
 def race(stores: list[VastMetadata], rounds: int) -> None:
