@@ -22,10 +22,11 @@ def look(
 ) -> tuple[Mapping[str, MediaObject], frozenset[str]]:
     """Return the objects as their uploads are, and the ids of those whose bytes are missed.
 
-    Where a storage backend keeps versions, an allocated object gets the one that is there now, and
-    its size: later uploads do not count any more (R-STO-13). Bytes are missed only where the
-    service insists on them. Backends are asked no more than that needs, and nothing of what the
-    gateway serves itself, of which the record tells. Raises `StoreError` where one does not answer.
+    Where a storage backend keeps versions, an allocated object gets the one that is there now:
+    later uploads do not count any more (R-STO-13). Bytes are missed only where the service insists
+    on them. Backends are asked no more than that needs, and nothing of what the gateway serves
+    itself, of which the record tells; an object whose backend was asked gets its size, too. Raises
+    `StoreError` where one does not answer.
     """
     allocated = [one for one in objects.values() if one.state == "allocated"]
     required = gateway.limits.require_upload
@@ -41,8 +42,8 @@ def look(
     found = _stats(gateway, asked)
     looked = dict(objects)
     for id_, stat in found.items():
-        if stat.version is not None and asked[id_].storage_id in versioned:
-            looked[id_] = _recorded(objects[id_], asked[id_], stat)
+        version = stat.version if asked[id_].storage_id in versioned else None
+        looked[id_] = _recorded(objects[id_], asked[id_], stat.size, version)
     absent = {
         one.id
         for one in allocated
@@ -78,9 +79,10 @@ def _stats(gateway: Gateway, asked: Mapping[str, Instance]) -> dict[str, Stat]:
         return {id_: one for id_, one in found if one is not None}
 
 
-def _recorded(media_object: MediaObject, instance: Instance, stat: Stat) -> MediaObject:
+def _recorded(
+    media_object: MediaObject, instance: Instance, size: int, version: str | None
+) -> MediaObject:
     instances = tuple(
-        replace(one, version=stat.version) if one is instance else one
-        for one in media_object.instances
+        replace(one, version=version) if one is instance else one for one in media_object.instances
     )
-    return replace(media_object, instances=instances, size=stat.size)
+    return replace(media_object, instances=instances, size=size)

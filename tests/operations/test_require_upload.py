@@ -126,7 +126,7 @@ def test_of_a_backend_that_keeps_versions_the_one_that_is_there_is_recorded(requ
     assert absent == ({"b"} if required else set())
 
 
-def test_a_backend_that_clients_write_to_themselves_is_asked() -> None:
+def test_a_backend_that_clients_write_to_themselves_is_asked_and_tells_sizes() -> None:
     gateway = gateway_in_memory(MemoryMetadata(), Clock(), Limits(require_upload=True))
     msgspec.structs.force_setattr(gateway.backends[MAIN], "store", Elsewhere(["a", "c"]))
     objects = [
@@ -135,4 +135,9 @@ def test_a_backend_that_clients_write_to_themselves_is_asked() -> None:
     ]
     registered = MediaObject("d", "video/mp2t", "f", state="registered")
     given = {one.id: one for one in [*objects, registered]}
-    assert (given, {"b"}) == uploads.look(gateway, given)
+
+    looked, absent = uploads.look(gateway, given)
+
+    assert {"b"} == absent
+    assert {"a": 5, "b": None, "c": 5, "d": None} == {id_: one.size for id_, one in looked.items()}
+    assert all(looked[id_].instances == one.instances for id_, one in given.items())
