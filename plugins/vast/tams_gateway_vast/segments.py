@@ -132,7 +132,9 @@ class _Timeline:
             terms.append(Under("end_ns", after))
             span = Span(span.start, min(span.end, after))
         elif after is not None:
-            span = Span(max(span.start, after), span.end)
+            # Others may have put a longer one in the place of the segment that ended there.
+            terms.append(Over("end_ns", after))
+            span = Span(min(max(span.start, after), span.end - 1), span.end)
         width = span.end - span.start
         if width > count * SECOND:
             # So many seconds hold a page, unless segments are very short; else their number tells.

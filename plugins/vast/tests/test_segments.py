@@ -96,6 +96,21 @@ def test_pages_and_extents_are_those_of_the_memory_store(
         assert model.extent(flow_id, 7, span) == shared.extent(flow_id, 7, span)
 
 
+@pytest.mark.parametrize("object_id", [None, "object"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_page_begins_inside_a_segment_that_came_meanwhile(
+    shared: Tables, object_id: str | None, reverse: bool
+) -> None:
+    """The last segment of the page before was dropped, and a longer one added in its place."""
+    flow_id, model = f"replaced-{next(NUMBERS)}", MemoryMetadata()
+    for store in (shared, model):
+        store.apply([AddSegments(flow_id, 0, [segment(0, 10), segment(10, 40)], 1)])
+    for span in (None, Span(0, 20), Span(5, 21), Span(20, 30)):
+        for after in (5, 10, 19, 20, 25, 39, 40):
+            query = SegmentQuery(flow_id, 0, span, object_id, reverse, after)
+            assert model.segments(query) == shared.segments(query), query
+
+
 def fill(shared: Tables, flow_id: str, ends: Sequence[int], length: int) -> None:
     """Insert segments that end there, and their flow."""
     count = len(ends)
