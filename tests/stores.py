@@ -75,7 +75,9 @@ class Servers:
         from tests.servers.vast.process import vast_process
         from tests.servers.vast.switches import Switches
 
-        server = self._started.enter_context(vast_process(switches=Switches(signature="off")))
+        # What a killed gateway left open holds up others for so long.
+        switches = Switches(signature="off", idle=5.0)
+        server = self._started.enter_context(vast_process(switches=switches))
         return {
             "endpoints": server.endpoints,
             "access_key": server.access,
