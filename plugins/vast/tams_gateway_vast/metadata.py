@@ -42,6 +42,8 @@ class VastMetadata:
         try:
             schema.open_schema(self.cluster, settings, layouts)
             self.guard = choose(self.cluster, settings)
+            # Every process of a schema must have the same.
+            log.info("guarded", guard=self.guard.name, schema=settings.place)
             self._count = len(self.cluster.read(shards.read))
         except BaseException:
             self.cluster.close()

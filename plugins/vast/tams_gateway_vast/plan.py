@@ -21,35 +21,46 @@ class Plan:
 
     def __init__(self) -> None:
         self.parts = Parts()
-        self._inserts: dict[str, tuple[Table, list[Row]]] = {}
-        self._updates: dict[tuple[str, tuple[str, ...]], tuple[Table, list[tuple[int, Row]]]] = {}
-        self._deletes: dict[str, tuple[Table, list[int]]] = {}
+        self._tables: dict[str, Table] = {}
+        self._inserts: dict[str, list[Row]] = {}
+        self._updates: dict[tuple[str, tuple[str, ...]], list[tuple[int, Row]]] = {}
+        self._deletes: dict[str, list[int]] = {}
         self._gone: list[int | None] = []
 
     def insert(self, table: Table, row: Row) -> None:
         """Add a row."""
-        self._inserts.setdefault(table.name, (table, []))[1].append(row)
+        self._tables[table.name] = table
+        self._inserts.setdefault(table.name, []).append(row)
 
     def update(self, table: Table, row_id: int, row: Row) -> None:
         """Change the columns that `row` has of a row; what its table is sorted by never changes."""
         row = {name: value for name, value in row.items() if name not in table.sorted_by}
-        self._updates.setdefault((table.name, tuple(row)), (table, []))[1].append((row_id, row))
+        self._tables[table.name] = table
+        self._updates.setdefault((table.name, tuple(row)), []).append((row_id, row))
 
     def delete(self, table: Table, row_ids: Iterable[int], gone: Iterable[int | None] = ()) -> None:
         """Remove rows, and the parts with these ids; None stands for none."""
-        self._deletes.setdefault(table.name, (table, []))[1].extend(row_ids)
+        self._tables[table.name] = table
+        self._deletes.setdefault(table.name, []).extend(row_ids)
         self._gone.extend(gone)
 
     def send(self, transaction: "Transaction") -> None:
         """Make all of it in a transaction."""
         parts.delete(transaction, self._gone)
-        for table, row_ids in self._deletes.values():
-            if row_ids:
-                transaction.delete(table, row_ids)
-        for table, changed in self._updates.values():
-            transaction.update(table, with_ids(table, changed))
-        for table, added in self._inserts.values():
-            transaction.insert(table, arrow(table, added))
+        # Always in the same order: where a cluster lets writers wait, no two wait for each other.
+        for name in sorted(self._tables):
+            self._send(transaction, self._tables[name])
         long = self.parts.rows()
         if long is not None:
             transaction.insert(PARTS, long)
+
+    def _send(self, transaction: "Transaction", table: Table) -> None:
+        row_ids = self._deletes.get(table.name)
+        if row_ids:
+            transaction.delete(table, row_ids)
+        for name, columns in sorted(self._updates):
+            if name == table.name:
+                transaction.update(table, with_ids(table, self._updates[name, columns]))
+        added = self._inserts.get(table.name)
+        if added:
+            transaction.insert(table, arrow(table, added))
