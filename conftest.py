@@ -4,7 +4,12 @@ import os
 from collections.abc import Generator
 from typing import Final, TypeVar
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure: timings belong in benchmarks.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -42,7 +42,7 @@ def test_tables_are_made_once_and_shown(run: Run) -> None:
 
     status, output = run("status")
     assert status == 0, output
-    assert ": VAST 5.4.0.0\n" in output
+    assert ": vast 5.4.0.0\n" in output
     assert "vastdb/tams: guard auto, 4 shards\n" in output
     assert "version 1 of the tables; this plugin takes 1\n" in output
     lines = {line.split()[0]: line.split()[1:] for line in output.splitlines()}
