@@ -15,6 +15,7 @@ from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
 from tams_gateway_vast import find, outbox, records, schema, segments, shards
 from tams_gateway_vast.cluster import Cluster
+from tams_gateway_vast.journal import Journal
 from tams_gateway_vast.layout import Layouts
 from tams_gateway_vast.probes import choose
 from tams_gateway_vast.settings import Settings
@@ -39,7 +40,9 @@ class VastMetadata:
         self._settings = settings
         self.layouts = layouts
         self.cluster = Cluster(settings, log, now)
+        self._journal = Journal(settings.journal_folder)
         try:
+            self._journal.end_those_left(self.cluster.rollback)
             schema.open_schema(self.cluster, settings, layouts)
             self.guard = choose(self.cluster, settings)
             # Every process of a schema must have the same.
@@ -47,12 +50,14 @@ class VastMetadata:
             self._count = len(self.cluster.read(shards.read))
         except BaseException:
             self.cluster.close()
+            self._journal.close()
             raise
         self._writer = self._new_writer()
         _stores.add(self)
 
     def _new_writer(self) -> Writer:
-        return Writer(self.cluster, self.layouts, self.guard, self._count, self._settings.patience)
+        patience = self._settings.patience
+        return Writer(self.cluster, self.layouts, self.guard, self._journal, self._count, patience)
 
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
@@ -103,8 +108,11 @@ class VastMetadata:
         """Close the connections."""
         _stores.discard(self)
         self.cluster.close()
+        self._journal.close()
 
     def _after_fork(self) -> None:
+        self._journal.leave()
+        self._journal = Journal(self._settings.journal_folder)
         # Threads that held its locks are not in this process.
         self._writer = self._new_writer()
 

@@ -1,7 +1,11 @@
 """The options of a `[metadata]` section with `plugin = "vast"`."""
 
+import hashlib
+import os
 import re
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -46,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Make tables with sorting keys; `auto`: where the version of the cluster has them."""
     projections: bool = False
     """Make semi-sorted projections of the tables."""
+    journal: str | None = None
+    """A folder in which processes note their open transactions, so that what one leaves when it is
+    killed is ended at once; unset: a folder among the temporary ones."""
     ca_bundle: str | None = None
     """A PEM file of the certificates to trust."""
     verify: bool = True
@@ -60,6 +67,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def place(self) -> str:
         """The name of the database and its schema, for messages."""
         return f"{self.bucket}/{self.schema}"
+
+    @property
+    def journal_folder(self) -> Path:
+        """The folder of the journals of this schema."""
+        if self.journal is not None:
+            return Path(self.journal)
+        schema = " ".join((*sorted(self.endpoints), self.place)).encode()
+        name = f"tams-gateway-vast-{os.getuid()}-{hashlib.sha256(schema).hexdigest()[:16]}"
+        return Path(tempfile.gettempdir()) / name
 
     def __post_init__(self) -> None:
         """Check what the types do not say. Raises ValueError."""

@@ -32,6 +32,7 @@ from tams_gateway_vast.border import Away, Rival, Unsettled
 from tams_gateway_vast.cluster import Cluster, Transaction
 from tams_gateway_vast.differences import differences
 from tams_gateway_vast.guards import Guard
+from tams_gateway_vast.journal import Journal
 from tams_gateway_vast.layout import EVENTS, Layouts
 from tams_gateway_vast.plan import Plan
 from tams_gateway_vast.queues import Job, Queues
@@ -52,11 +53,18 @@ class Writer:
     """
 
     def __init__(
-        self, cluster: Cluster, layouts: Layouts, guard: Guard, count: int, patience: float
+        self,
+        cluster: Cluster,
+        layouts: Layouts,
+        guard: Guard,
+        journal: Journal,
+        count: int,
+        patience: float,
     ) -> None:
         self._cluster = cluster
         self._layouts = layouts
         self._guard = guard
+        self._journal = journal
         self._patience = patience
         # In a process rivals wait for each other, which is cheaper than to fail.
         self._locks = [threading.Lock() for _ in range(count)]
@@ -83,7 +91,7 @@ class Writer:
                 self._try(jobs, numbers)
         except StoreError as error:
             # What is wrong with one of them is found alone; a cluster fails for all.
-            if len(jobs) == 1 or isinstance(error, Away | ConflictError | Unsettled):
+            if len(jobs) == 1 or isinstance(error, Away | Rival | Unsettled):
                 for job in jobs:
                     job.error = error
                 return
@@ -101,11 +109,11 @@ class Writer:
             yield
 
     def _try(self, jobs: Sequence[Job], numbers: Sequence[int]) -> None:
-        """Attempt until it is done or patience ends. Raises `ConflictError`, `StoreError`."""
+        """Attempt until it is done or patience ends. Raises `StoreError`."""
         ends = time.monotonic() + self._patience
         wait = _LONGEST_WAIT / 100
         while True:
-            failure: StoreError = Rival("others were faster")
+            failure: StoreError = Rival("others were faster, again and again; try again")
             try:
                 if self._attempt(jobs, numbers):
                     return
@@ -113,15 +121,17 @@ class Writer:
                 failure = error
             pause = random.uniform(0, wait)
             if time.monotonic() + pause >= ends:
-                if isinstance(failure, Rival):
-                    raise ConflictError(str(failure)) from failure
                 raise failure
             time.sleep(pause)
+            if wait == _LONGEST_WAIT:
+                # The rival may be a process that is no more.
+                self._journal.end_those_left(self._cluster.rollback)
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _attempt(self, jobs: Sequence[Job], numbers: Sequence[int]) -> bool:
         """Whether it is done. Raises `Rival` and `Away`, after which nothing is."""
         transaction = self._cluster.begin()
+        self._journal.begun(transaction.txid)
         commits: dict[int, int] = {}
         token = _random()
         try:
@@ -140,12 +150,14 @@ class Writer:
             self._end(transaction, commits)
             return True
         committed = self._cluster.commit(transaction)
+        self._journal.ended(transaction.txid)
         self._guard.leave(transaction, commits)
         return self._is_there(token, commits) if committed is None else committed
 
     def _end(self, transaction: Transaction, commits: Mapping[int, int]) -> None:
         """Roll back, through whatever endpoint answers: others may wait for its end."""
         self._cluster.rollback(transaction.txid)
+        self._journal.ended(transaction.txid)
         self._guard.leave(transaction, commits)
 
     def _write(

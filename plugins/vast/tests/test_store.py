@@ -1,14 +1,18 @@
 """The whole store on the test server: what it asks of a cluster, and what it survives."""
 
 import itertools
+import multiprocessing
+import os
 import secrets
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from tams_gateway_vast import queues
+from tams_gateway_vast import queues, shards
 from tams_gateway_vast.metadata import VastMetadata
+from tams_gateway_vast.settings import Settings
 
 from plugins.vast.tests.conftest import opened, settings
 from tams_gateway.domain.timerange import Span
@@ -266,6 +270,43 @@ def test_a_commit_that_nobody_can_settle_is_never_made_twice(server: Server) -> 
         assert row(1) == all_segments(store, "f")
         with pytest.raises(OverlapError):
             store.apply([AddSegments("f", 0, row(1), 1)])
+
+
+def test_what_a_killed_process_left_open_is_ended_by_the_next_writer(server: Server) -> None:
+    """The cluster itself would end it after minutes."""
+    with closing(opened(settings(server))) as store:
+        store.apply([put_flow()])
+        fork = multiprocessing.get_context("fork")
+        killed = fork.Process(target=_die_while_writing, args=(settings(server),))
+        killed.start()
+        killed.join(20)
+        assert -signal.SIGKILL == killed.exitcode
+        assert server.transactions._holders
+        store.apply([put_flow("f", "goes on")])
+        assert "goes on" == record_of(store, "f", FLOW).fields["label"]
+        assert {} == server.transactions._holders
+    assert not settings(server).journal_folder.exists()
+
+
+def _die_while_writing(chosen: Settings) -> None:
+    """Change the flow, and end before the commit."""
+    store = opened(chosen)
+    store.guard.seal = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+    store.apply([put_flow("f", "never")])
+
+
+def test_writers_that_never_get_their_turn_are_told_so(server: Server) -> None:
+    """Not as a conflict, which its caller would try again at once."""
+    with closing(opened(settings(server, patience=0.4))) as store:
+        store.apply([put_flow()])
+        rival = store.cluster.begin()
+        met = shards.read(rival)
+        shards.write(rival, met, 1, {})
+        with pytest.raises(StoreError) as caught:
+            store.apply([put_flow("f", "b")])
+        assert not isinstance(caught.value, ConflictError)
+        store.cluster.rollback(rival.txid)
+        store.apply([put_flow("f", "b")])
 
 
 def test_a_cluster_that_stays_away_is_told_in_time(server: Server) -> None:
