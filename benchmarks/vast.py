@@ -56,7 +56,8 @@ def opened(endpoint: str) -> Iterator[VastMetadata]:
         bucket=os.environ["VAST_BUCKET"],
         schema=servers.PLACE,
     )
-    with closing(VastMetadata(settings, structlog.get_logger(), time.time)) as store:
+    silent = structlog.wrap_logger(structlog.ReturnLogger())
+    with closing(VastMetadata(settings, silent, time.time)) as store:
         yield store
 
 
