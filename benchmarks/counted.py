@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
-from tams_gateway_vast.transaction import Transaction
+from tams_gateway_vast.transport.transaction import Transaction
 from urllib3 import HTTPConnectionPool
 
 

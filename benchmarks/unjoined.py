@@ -8,7 +8,7 @@ Runs as `serve` runs it, but each writer has a transaction of its own.
 import importlib
 import sys
 
-from tams_gateway_vast import queues
+from tams_gateway_vast.writing import queues
 
 if __name__ == "__main__":
     queues.CALLERS = 1  # type: ignore[misc]

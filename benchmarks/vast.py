@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from tams_gateway_vast import queues
 from tams_gateway_vast.metadata import VastMetadata
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.writing import queues
 
 from tams_gateway.domain.timerange import SECOND, Span
 from tams_gateway.operations.kinds import FLOW

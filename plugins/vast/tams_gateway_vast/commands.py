@@ -16,8 +16,8 @@ from tams_gateway_vast.questions.command import probe
 from tams_gateway_vast.settings import Settings
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Cluster, Transaction
     from tams_gateway_vast.projections import Projection
+    from tams_gateway_vast.transport.cluster import Cluster, Transaction
 
 
 @click.group()
@@ -32,7 +32,7 @@ vast.add_command(probe)
 @contextmanager
 def connected(path: Path | None) -> "Iterator[tuple[Cluster, Settings]]":
     """Connect to the cluster of a config; neither needs nor makes any table of ours."""
-    from tams_gateway_vast.cluster import Cluster
+    from tams_gateway_vast.transport.cluster import Cluster
 
     with bench(path, "vast", store=False) as opened:
         if not opened.options:
@@ -86,8 +86,8 @@ def status(path: Path | None) -> None:
 
     Rows and sizes lag behind.
     """
-    from tams_gateway_vast.layout import LAYOUTS
     from tams_gateway_vast.schema import Schema
+    from tams_gateway_vast.tables.layout import LAYOUTS
 
     with connected(path) as (cluster, settings):
         for one in cluster.health():
@@ -130,8 +130,8 @@ def projections() -> None:
 @config_option
 def list_(path: Path | None) -> None:
     """Show the projections that serve the reads, with their columns."""
-    from tams_gateway_vast.layout import LAYOUTS
     from tams_gateway_vast.projections import wanted
+    from tams_gateway_vast.tables.layout import LAYOUTS
 
     with connected(path) as (cluster, _):
         for one in cluster.read(lambda transaction: wanted(transaction, LAYOUTS)):
@@ -148,8 +148,8 @@ def list_(path: Path | None) -> None:
 @config_option
 def status_(path: Path | None) -> None:
     """Show how many rows the projections hold; fewer than the table where some are to come."""
-    from tams_gateway_vast.layout import LAYOUTS
     from tams_gateway_vast.projections import wanted
+    from tams_gateway_vast.tables.layout import LAYOUTS
 
     with connected(path) as (cluster, _):
         tables = {one.name: one for one in cluster.read(lambda transaction: transaction.stats())}
@@ -178,16 +178,16 @@ def create(path: Path | None) -> None:
 @config_option
 def drop(path: Path | None) -> None:
     """Drop all projections of ours; the tables stay as they are."""
-    from tams_gateway_vast.layout import LAYOUTS
     from tams_gateway_vast.projections import drop_all
+    from tams_gateway_vast.tables.layout import LAYOUTS
 
     with connected(path) as (cluster, settings):
         _change(cluster, settings, lambda one: drop_all(one, LAYOUTS), "dropped")
 
 
 def _create(cluster: "Cluster", settings: Settings) -> None:
-    from tams_gateway_vast.layout import LAYOUTS
     from tams_gateway_vast.projections import create_missing
+    from tams_gateway_vast.tables.layout import LAYOUTS
 
     _change(cluster, settings, lambda one: create_missing(one, LAYOUTS), "made")
 

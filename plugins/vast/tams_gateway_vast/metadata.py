@@ -13,13 +13,15 @@ from tams_gateway.storage.changes import Change, Forget
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
-from tams_gateway_vast import find, outbox, records, schema, segments, shards
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.journal import Journal
-from tams_gateway_vast.layout import Layouts
-from tams_gateway_vast.probes import choose
+from tams_gateway_vast import schema
+from tams_gateway_vast.reading import find, outbox, records, segments
 from tams_gateway_vast.settings import Settings
-from tams_gateway_vast.writer import Writer
+from tams_gateway_vast.tables.layout import Layouts
+from tams_gateway_vast.transport.cluster import Cluster
+from tams_gateway_vast.writing import shards
+from tams_gateway_vast.writing.journal import Journal
+from tams_gateway_vast.writing.probes import choose
+from tams_gateway_vast.writing.writer import Writer
 
 LAYOUTS: Final = Layouts()
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from tams_gateway_vast import records, rows
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.layout import Layout, filled
-from tams_gateway_vast.predicates import In
+from tams_gateway_vast.reading import records
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.layout import Layout, filled
+from tams_gateway_vast.transport.predicates import In
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 FIRST: Final = 1
 """The version of the tables as they were first made for anybody."""

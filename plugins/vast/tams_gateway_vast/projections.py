@@ -5,11 +5,9 @@ from typing import Final
 
 import msgspec
 
-from tams_gateway_vast.catalogue import TableStats
-from tams_gateway_vast.cluster import Transaction
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.kind_tables import FLOWS, RECORDS
-from tams_gateway_vast.layout import (
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.kind_tables import FLOWS, RECORDS
+from tams_gateway_vast.tables.layout import (
     EVENTS,
     FIELD_VALUES,
     FLOW_COLLECTIONS,
@@ -21,6 +19,8 @@ from tams_gateway_vast.layout import (
     TAGS,
     Layouts,
 )
+from tams_gateway_vast.transport.catalogue import TableStats
+from tams_gateway_vast.transport.cluster import Transaction
 
 _RECORD: Final = ("version", "body", "fields", "parts")
 """What is read of a record that is found by its id."""

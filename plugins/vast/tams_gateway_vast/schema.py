@@ -10,13 +10,13 @@ from typing import Final
 import msgspec
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Rival
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.layout import LAYOUTS, OUTBOX, SCHEMA_VERSIONS, SHARDS, Layouts
 from tams_gateway_vast.migration import STEPS, Step, latest
 from tams_gateway_vast.projections import create_missing
-from tams_gateway_vast.rows import Row, arrow
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.layout import LAYOUTS, OUTBOX, SCHEMA_VERSIONS, SHARDS, Layouts
+from tams_gateway_vast.tables.rows import Row, arrow
+from tams_gateway_vast.transport.border import Away, Rival
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
 
 _SORTING: Final = (5, 3, 5)
 """The version of VAST from which tables can have sorting keys."""

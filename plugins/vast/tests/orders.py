@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
-from tams_gateway_vast import guards
-from tams_gateway_vast.border import Refused, Rival
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.guards import Name, guard
-from tams_gateway_vast.layout import CLAIMS, SHARDS
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.layout import CLAIMS, SHARDS
+from tams_gateway_vast.transport.border import Refused, Rival
+from tams_gateway_vast.writing import guards
+from tams_gateway_vast.writing.guards import Name, guard
 
 from plugins.vast.tests.conflicts import COLUMN, COMMITS, WAITS, Database, Rules
 from tams_gateway.storage.errors import StoreError

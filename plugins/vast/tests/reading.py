@@ -7,15 +7,17 @@ from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import structlog
-from tams_gateway_vast import find, outbox, rows, segments, shards
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.cursors import position
-from tams_gateway_vast.differences import differences
-from tams_gateway_vast.layout import EVENTS, LAYOUTS, PARTS
-from tams_gateway_vast.parts import Parts
+from tams_gateway_vast.reading import find, outbox, segments
+from tams_gateway_vast.reading.cursors import position
 from tams_gateway_vast.schema import open_schema
 from tams_gateway_vast.settings import Settings
-from tams_gateway_vast.state import read
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.layout import EVENTS, LAYOUTS, PARTS
+from tams_gateway_vast.tables.parts import Parts
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.writing import shards
+from tams_gateway_vast.writing.differences import differences
+from tams_gateway_vast.writing.state import read
 
 from tams_gateway.domain.timerange import Span
 from tams_gateway.events.event import Event

@@ -6,9 +6,9 @@ from contextlib import closing, contextmanager
 
 import pyarrow as pa
 import structlog
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.columns import Column, Table
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Column, Table
+from tams_gateway_vast.transport.cluster import Cluster
 
 from tams_gateway.plugin import Secret
 from tests.servers.vast import Server, vast

@@ -8,10 +8,10 @@ from subprocess import run
 
 import pyarrow as pa
 import pytest
-from tams_gateway_vast.border import Refused
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.predicates import From, Is, Under
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport.border import Refused
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.transport.predicates import From, Is, Under
 
 from plugins.vast.tests.tables import (
     PLAIN,

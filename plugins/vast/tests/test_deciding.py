@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tams_gateway_vast import parts, texts
-from tams_gateway_vast.shards import Shard, history_with
-from tams_gateway_vast.timeline import StoredSegment, Timeline, windows
+from tams_gateway_vast.tables import parts, texts
+from tams_gateway_vast.writing.shards import Shard, history_with
+from tams_gateway_vast.writing.timeline import StoredSegment, Timeline, windows
 
 from tams_gateway.domain.timerange import Span
 from tams_gateway.storage.records import Segment

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
-from tams_gateway_vast.border import Absent, Away, Busy, Refused, Rival
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.columns import Table
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport.border import Absent, Away, Busy, Refused, Rival
+from tams_gateway_vast.transport.cluster import Cluster
 
 from plugins.vast.tests.tables import (
     FAULTS,

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tams_gateway_memory.metadata import MemoryMetadata
-from tams_gateway_vast import find
-from tams_gateway_vast.cluster import Transaction
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.predicates import Term
+from tams_gateway_vast.reading import find
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport.cluster import Transaction
+from tams_gateway_vast.transport.predicates import Term
 
 from plugins.vast.tests.reading import Tables, tables
 from tams_gateway.domain.timerange import ETERNITY, MAX_NS, MIN_NS, SECOND, Span

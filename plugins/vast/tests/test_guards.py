@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 import pytest
-from tams_gateway_vast import guards
-from tams_gateway_vast.guards import Name
+from tams_gateway_vast.writing import guards
+from tams_gateway_vast.writing.guards import Name
 
 from plugins.vast.tests.conflicts import Rules
 from plugins.vast.tests.orders import Search

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tams_gateway_vast.columns import flag, number, of_field, text
-from tams_gateway_vast.kind_tables import record_table
-from tams_gateway_vast.layout import Layouts
 from tams_gateway_vast.metadata import VastMetadata
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import flag, number, of_field, text
+from tams_gateway_vast.tables.kind_tables import record_table
+from tams_gateway_vast.tables.layout import Layouts
 
 from tams_gateway.plugin.loader import Plugin
 from tams_gateway.storage.metadata import MetadataStore

@@ -8,8 +8,8 @@ import pytest
 from tams_gateway_auth.refresh_tokens import REFRESH_TOKENS, RefreshToken
 from tams_gateway_auth.tokens import API_TOKENS, ApiToken
 from tams_gateway_auth.users import USERS, Lock, User
-from tams_gateway_vast.kind_tables import FLOWS, KINDS, RECORDS
-from tams_gateway_vast.layout import (
+from tams_gateway_vast.tables.kind_tables import FLOWS, KINDS, RECORDS
+from tams_gateway_vast.tables.layout import (
     EVENT_LAYOUT,
     FIELD_VALUES,
     FLOW_COLLECTIONS,

@@ -12,13 +12,13 @@ import pytest
 import structlog
 from click.testing import CliRunner
 from tams_gateway_s3.store import S3Objects
-from tams_gateway_vast.cluster import Cluster
 from tams_gateway_vast.legacy.command import import_legacy
 from tams_gateway_vast.legacy.report import Report
 from tams_gateway_vast.legacy.run import Wishes, run
 from tams_gateway_vast.legacy.tables import Tables
 from tams_gateway_vast.legacy.values import fitting, rate
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.transport.cluster import Cluster
 
 from plugins.s3.tests import conftest as s3
 from plugins.vast.tests import older, older_rows

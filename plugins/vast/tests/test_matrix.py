@@ -16,11 +16,11 @@ from typing import Final, get_args
 import msgspec
 import pytest
 import structlog
-from tams_gateway_vast.cluster import Transaction
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.guards import Name, commit_alone
 from tams_gateway_vast.metadata import VastMetadata
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport.cluster import Transaction
+from tams_gateway_vast.writing.guards import Name, commit_alone
 
 from tams_gateway.events.event import Event
 from tams_gateway.plugin import Secret

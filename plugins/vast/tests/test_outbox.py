@@ -8,11 +8,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tams_gateway_vast import outbox
-from tams_gateway_vast.cluster import Transaction
-from tams_gateway_vast.cursors import cursor, later, numbers
-from tams_gateway_vast.plan import Plan
-from tams_gateway_vast.state import State
+from tams_gateway_vast.reading import outbox
+from tams_gateway_vast.reading.cursors import cursor, later, numbers
+from tams_gateway_vast.transport.cluster import Transaction
+from tams_gateway_vast.writing.plan import Plan
+from tams_gateway_vast.writing.state import State
 
 from plugins.vast.tests.reading import SHARDS, Tables, tables
 from tams_gateway.events.event import Event

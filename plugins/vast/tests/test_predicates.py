@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tams_gateway_vast.predicates import (
+from tams_gateway_vast.transport.predicates import (
     From,
     In,
     Is,

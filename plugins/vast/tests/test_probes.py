@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from tams_gateway_vast import guards
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.guards import Name, guard
-from tams_gateway_vast.layout import CLAIMS, PROBES, SHARDS
-from tams_gateway_vast.probes import choose, settled
 from tams_gateway_vast.schema import open_schema
+from tams_gateway_vast.tables.layout import CLAIMS, PROBES, SHARDS
+from tams_gateway_vast.transport.cluster import Cluster
+from tams_gateway_vast.writing import guards
+from tams_gateway_vast.writing.guards import Name, guard
+from tams_gateway_vast.writing.probes import choose, settled
 
 from plugins.vast.tests.conftest import settings
 from tams_gateway.storage.errors import StoreError

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 import structlog
 from tams_gateway_vast import projections
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.columns import Column, Table
-from tams_gateway_vast.kind_tables import OBJECTS, SOURCES
-from tams_gateway_vast.layout import LAYOUTS, OUTBOX, SCHEMA_VERSIONS, SHARDS, TAGS, Layouts
 from tams_gateway_vast.migration import Step, add_columns
-from tams_gateway_vast.rows import arrow
 from tams_gateway_vast.schema import Schema, open_schema
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Column, Table
+from tams_gateway_vast.tables.kind_tables import OBJECTS, SOURCES
+from tams_gateway_vast.tables.layout import LAYOUTS, OUTBOX, SCHEMA_VERSIONS, SHARDS, TAGS, Layouts
+from tams_gateway_vast.tables.rows import arrow
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
 
 from tams_gateway.plugin import Secret
 from tams_gateway.storage.errors import StoreError

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tams_gateway_memory.metadata import MemoryMetadata
-from tams_gateway_vast.kind_tables import FLOWS
-from tams_gateway_vast.layout import SEGMENTS
-from tams_gateway_vast.rows import arrow
+from tams_gateway_vast.tables.kind_tables import FLOWS
+from tams_gateway_vast.tables.layout import SEGMENTS
+from tams_gateway_vast.tables.rows import arrow
 
 from plugins.vast.tests.reading import Tables, tables
 from tams_gateway.domain.timerange import MAX_NS, MIN_NS, SECOND, Span

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from tams_gateway_vast.border import Away, Rival, Unsettled
-from tams_gateway_vast.cluster import Cluster
+from tams_gateway_vast.transport.border import Away, Rival, Unsettled
+from tams_gateway_vast.transport.cluster import Cluster
 
 from plugins.vast.tests.tables import FAULTS, PLAIN, connected, numbers, prepared, rows, write
 from tests.servers.vast import Fault, Server, Switches

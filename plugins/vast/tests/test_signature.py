@@ -7,9 +7,9 @@ import requests
 from aws_requests_auth.aws_auth import AWSRequestsAuth
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tams_gateway_vast.session import Session
 from tams_gateway_vast.settings import Settings
-from tams_gateway_vast.signature import Signer
+from tams_gateway_vast.transport.session import Session
+from tams_gateway_vast.transport.signature import Signer
 from urllib3.util import parse_url
 from vastdb._internal import VastdbApi
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from tams_gateway_vast import queues, shards
 from tams_gateway_vast.metadata import VastMetadata
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.writing import queues, shards
 
 from plugins.vast.tests.conftest import opened, settings
 from tams_gateway.domain.timerange import Span

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tams_gateway_auth.passwords import Passwords
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.kind_tables import OBJECTS, RECORDS
-from tams_gateway_vast.layout import LAYOUTS
 from tams_gateway_vast.projections import SECOND_ORDERS
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.kind_tables import OBJECTS, RECORDS
+from tams_gateway_vast.tables.layout import LAYOUTS
 
 from tams_gateway.auth.principal import Scope
 from tams_gateway.testing.ingest import Ingest

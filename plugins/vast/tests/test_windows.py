@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tams_gateway_vast.windows import Windows, usual
+from tams_gateway_vast.reading.windows import Windows, usual
 
 from tams_gateway.domain.timerange import SECOND, Span
 from tams_gateway.storage.records import Segment

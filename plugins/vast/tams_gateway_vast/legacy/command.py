@@ -65,9 +65,9 @@ def import_legacy(
     Nobody may write to the older server meanwhile. What is here already stays as it is, so that an
     import may be run again. The older tables, and the bytes, are only read.
     """
-    from tams_gateway_vast.cluster import Cluster
     from tams_gateway_vast.legacy.report import Report
     from tams_gateway_vast.legacy.run import Wishes, run
+    from tams_gateway_vast.transport.cluster import Cluster
 
     wishes = Wishes(container, _checked(templates))
     with bench(path, "vast", store=False) as opened:

@@ -6,13 +6,13 @@ import msgspec
 
 from tams_gateway.plugin.commands import Import
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.cluster import Cluster
 from tams_gateway_vast.legacy.accounts import Accounts
 from tams_gateway_vast.legacy.media import Media
 from tams_gateway_vast.legacy.places import Places
 from tams_gateway_vast.legacy.report import Report
 from tams_gateway_vast.legacy.resources import Resources
 from tams_gateway_vast.legacy.tables import PIECE, Tables
+from tams_gateway_vast.transport.cluster import Cluster
 
 
 class Wishes(msgspec.Struct, frozen=True):

@@ -4,10 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from tams_gateway_vast.cluster import Cluster
-from tams_gateway_vast.columns import Column, Table
 from tams_gateway_vast.legacy.values import Row, created
-from tams_gateway_vast.predicates import From, In, IsNull, NotNull, Over, Term, Under, UpTo
+from tams_gateway_vast.tables.columns import Column, Table
+from tams_gateway_vast.transport.cluster import Cluster
+from tams_gateway_vast.transport.predicates import (
+    From,
+    In,
+    IsNull,
+    NotNull,
+    Over,
+    Term,
+    Under,
+    UpTo,
+)
 
 PIECE: Final = 10_000
 """The most rows that are held at once, but for those of one key."""

@@ -4,8 +4,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tams_gateway_vast.cluster import Transaction
-from tams_gateway_vast.columns import Table, number
 from tams_gateway_vast.questions.lab import (
     ROWS,
     WAITS,
@@ -18,6 +16,8 @@ from tams_gateway_vast.questions.lab import (
     timed,
     update,
 )
+from tams_gateway_vast.tables.columns import Table, number
+from tams_gateway_vast.transport.cluster import Transaction
 
 
 def conflicts(lab: Lab) -> Iterator[Answer]:

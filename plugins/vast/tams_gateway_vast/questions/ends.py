@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tams_gateway_vast.cluster import Transaction
 from tams_gateway_vast.questions.lab import ROWS, Answer, Lab, outcome, update
-from tams_gateway_vast.rows import arrow
+from tams_gateway_vast.tables.rows import arrow
+from tams_gateway_vast.transport.cluster import Transaction
 
 _KEPT = 5.0
 """Seconds between two keep-alives."""

@@ -13,13 +13,13 @@ from vastdb import errors  # type: ignore[import-untyped]
 from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.columns import Column, Table, binary, number, text
-from tams_gateway_vast.guards import commit_alone
-from tams_gateway_vast.layout import CLAIMS, PROBES
-from tams_gateway_vast.predicates import Is
-from tams_gateway_vast.rows import Row, arrow, with_ids
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Column, Table, binary, number, text
+from tams_gateway_vast.tables.layout import CLAIMS, PROBES
+from tams_gateway_vast.tables.rows import Row, arrow, with_ids
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.transport.predicates import Is
+from tams_gateway_vast.writing.guards import commit_alone
 
 Work: TypeAlias = Callable[[Transaction], object]
 """What is done in a transaction."""

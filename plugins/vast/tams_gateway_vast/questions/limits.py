@@ -11,9 +11,6 @@ import requests
 from aws_requests_auth.aws_auth import AWSRequestsAuth  # type: ignore[import-untyped]
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.predicates import In, Is
 from tams_gateway_vast.questions.lab import (
     ROWS,
     Answer,
@@ -25,7 +22,10 @@ from tams_gateway_vast.questions.lab import (
     told,
     update,
 )
-from tams_gateway_vast.rows import arrow
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.rows import arrow
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.transport.predicates import In, Is
 
 _MANY = 1000
 _KIB = 1024

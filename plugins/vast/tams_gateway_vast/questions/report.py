@@ -8,12 +8,12 @@ import msgspec
 import structlog
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast import probes
 from tams_gateway_vast.questions.conflicts import conflicts
 from tams_gateway_vast.questions.ends import ends
 from tams_gateway_vast.questions.lab import Answer, Lab, scratch, told
 from tams_gateway_vast.questions.limits import limits
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.writing import probes
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -27,17 +27,19 @@ from tams_gateway.storage.changes import (
     Put,
 )
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
-from tams_gateway_vast import outbox, rows, shards
-from tams_gateway_vast.border import Away, Rival, Unsettled
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.differences import differences
-from tams_gateway_vast.guards import Guard
-from tams_gateway_vast.journal import Journal
-from tams_gateway_vast.layout import EVENTS, Layouts
-from tams_gateway_vast.plan import Plan
-from tams_gateway_vast.queues import Job, Queues
-from tams_gateway_vast.shards import Shard, shard_of
-from tams_gateway_vast.state import State, read
+from tams_gateway_vast.reading import outbox
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.layout import EVENTS, Layouts
+from tams_gateway_vast.transport.border import Away, Rival, Unsettled
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.writing import shards
+from tams_gateway_vast.writing.differences import differences
+from tams_gateway_vast.writing.guards import Guard
+from tams_gateway_vast.writing.journal import Journal
+from tams_gateway_vast.writing.plan import Plan
+from tams_gateway_vast.writing.queues import Job, Queues
+from tams_gateway_vast.writing.shards import Shard, shard_of
+from tams_gateway_vast.writing.state import State, read
 
 _LONGEST_WAIT: Final = 0.5
 """Seconds between two attempts, at most; it begins with a hundredth of that."""

@@ -18,9 +18,9 @@ from vastdb.config import BackoffConfig  # type: ignore[import-untyped]
 
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Busy, border
-from tams_gateway_vast.session import Answer, Session
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.transport.border import Away, Busy, border
+from tams_gateway_vast.transport.session import Answer, Session
 
 T = TypeVar("T")
 

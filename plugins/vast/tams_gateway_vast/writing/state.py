@@ -25,18 +25,19 @@ from tams_gateway.storage.changes import (
 from tams_gateway.storage.errors import ConflictError, OverlapError
 from tams_gateway.storage.expectations import in_order, require
 from tams_gateway.storage.records import Kind, Record, Use
-from tams_gateway_vast import records, rows
-from tams_gateway_vast.cursors import cursor, later, numbers
-from tams_gateway_vast.kind_tables import FLOWS
-from tams_gateway_vast.layout import LIVES, SEGMENTS
-from tams_gateway_vast.predicates import In, Is, Over, Term, Under
-from tams_gateway_vast.records import EMPTY, Bounds, Stored, batches
-from tams_gateway_vast.texts import loaded, stored
-from tams_gateway_vast.timeline import StoredSegment, Timeline, windows
+from tams_gateway_vast.reading import records
+from tams_gateway_vast.reading.cursors import cursor, later, numbers
+from tams_gateway_vast.reading.records import EMPTY, Bounds, Stored, batches
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.kind_tables import FLOWS
+from tams_gateway_vast.tables.layout import LIVES, SEGMENTS
+from tams_gateway_vast.tables.texts import loaded, stored
+from tams_gateway_vast.transport.predicates import In, Is, Over, Term, Under
+from tams_gateway_vast.writing.timeline import StoredSegment, Timeline, windows
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
-    from tams_gateway_vast.layout import Layouts
+    from tams_gateway_vast.tables.layout import Layouts
+    from tams_gateway_vast.transport.cluster import Transaction
 
 
 class Key(NamedTuple):

@@ -15,13 +15,13 @@ from typing import Final
 import msgspec
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Rival
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.guards import Guard, Name, commit_alone, guard, name_table
-from tams_gateway_vast.layout import PROBES
-from tams_gateway_vast.predicates import In, Is
-from tams_gateway_vast.rows import arrow, with_ids
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.layout import PROBES
+from tams_gateway_vast.tables.rows import arrow, with_ids
+from tams_gateway_vast.transport.border import Away, Rival
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.transport.predicates import In, Is
+from tams_gateway_vast.writing.guards import Guard, Name, commit_alone, guard, name_table
 
 NAMES: Final[Sequence[Name]] = ("r", "r+", "n", "n+", "k")
 """Those that a cluster decides about, by cost.

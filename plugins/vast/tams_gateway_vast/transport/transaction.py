@@ -9,13 +9,13 @@ from vastdb import _internal, util  # type: ignore[import-untyped]
 from vastdb._internal import VastdbApi  # type: ignore[import-untyped]
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast import predicates
-from tams_gateway_vast.border import Refused, Rival
-from tams_gateway_vast.catalogue import Catalogue
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.endpoints import Endpoint
-from tams_gateway_vast.session import Answer
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport import predicates
+from tams_gateway_vast.transport.border import Refused, Rival
+from tams_gateway_vast.transport.catalogue import Catalogue
+from tams_gateway_vast.transport.endpoints import Endpoint
+from tams_gateway_vast.transport.session import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

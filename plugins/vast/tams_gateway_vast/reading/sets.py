@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tams_gateway.storage.query import Absent, Equal, OneOf
-from tams_gateway_vast.conditions import OfSet
-from tams_gateway_vast.layout import Layout, SetTable
-from tams_gateway_vast.predicates import In, Is, Term
-from tams_gateway_vast.records import MOST
-from tams_gateway_vast.texts import cut, loaded, stored
+from tams_gateway_vast.reading.conditions import OfSet
+from tams_gateway_vast.reading.records import MOST
+from tams_gateway_vast.tables.layout import Layout, SetTable
+from tams_gateway_vast.tables.texts import cut, loaded, stored
+from tams_gateway_vast.transport.predicates import In, Is, Term
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 
 class Hits(msgspec.Struct, frozen=True):

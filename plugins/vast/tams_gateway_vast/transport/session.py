@@ -15,9 +15,9 @@ import urllib3
 from urllib3.util import Url
 from vastdb.errors import HttpStatus  # type: ignore[import-untyped]
 
-from tams_gateway_vast.border import UnlistedStatus
 from tams_gateway_vast.settings import Settings
-from tams_gateway_vast.signature import Signer
+from tams_gateway_vast.transport.border import UnlistedStatus
+from tams_gateway_vast.transport.signature import Signer
 
 _CONNECTIONS: Final = 256
 """To one endpoint: as many as there are threads, or each further one would connect anew."""

@@ -15,11 +15,11 @@ from typing import Final, Literal, Protocol, TypeAlias
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Absent, Refused, Rival
-from tams_gateway_vast.cluster import Cluster, Transaction
-from tams_gateway_vast.columns import Table, number
-from tams_gateway_vast.layout import CLAIMS, SHARDS
-from tams_gateway_vast.predicates import In
+from tams_gateway_vast.tables.columns import Table, number
+from tams_gateway_vast.tables.layout import CLAIMS, SHARDS
+from tams_gateway_vast.transport.border import Absent, Refused, Rival
+from tams_gateway_vast.transport.cluster import Cluster, Transaction
+from tams_gateway_vast.transport.predicates import In
 
 Name: TypeAlias = Literal["r", "r+", "n", "n+", "k", "process"]
 """The guards; docs/vast.md tells what each costs and when it holds."""

@@ -8,9 +8,9 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 from vastdb._internal import TableInfo, VastdbApi  # type: ignore[import-untyped]
 
-from tams_gateway_vast.border import Absent
-from tams_gateway_vast.columns import Table
 from tams_gateway_vast.settings import Settings
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.transport.border import Absent
 
 T = TypeVar("T")
 

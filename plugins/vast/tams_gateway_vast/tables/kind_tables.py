@@ -7,7 +7,7 @@ secret or a hash of one.
 from collections.abc import Mapping
 from typing import Final
 
-from tams_gateway_vast.columns import (
+from tams_gateway_vast.tables.columns import (
     Column,
     Form,
     Table,

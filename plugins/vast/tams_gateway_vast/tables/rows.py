@@ -8,14 +8,14 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from tams_gateway.events.event import Event, EventType
 from tams_gateway.storage.packing import pack_fields, unpack_fields
 from tams_gateway.storage.records import Segment, Use
-from tams_gateway_vast import parts, texts
-from tams_gateway_vast.columns import Scalar, Table
-from tams_gateway_vast.layout import EVENT_LAYOUT, SEGMENT_LAYOUT, filled
-from tams_gateway_vast.parts import Parts
-from tams_gateway_vast.timeline import StoredSegment
+from tams_gateway_vast.tables import parts, texts
+from tams_gateway_vast.tables.columns import Scalar, Table
+from tams_gateway_vast.tables.layout import EVENT_LAYOUT, SEGMENT_LAYOUT, filled
+from tams_gateway_vast.tables.parts import Parts
+from tams_gateway_vast.writing.timeline import StoredSegment
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 Row: TypeAlias = Mapping[str, Scalar]
 """Values by column; a column that is not among them is null."""

@@ -11,8 +11,8 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from tams_gateway.storage.records import FieldType, Kind, Value
-from tams_gateway_vast.columns import Column, Scalar, Table, binary, number, of_field, text
-from tams_gateway_vast.kind_tables import FLOWS, KINDS, RECORDS
+from tams_gateway_vast.tables.columns import Column, Scalar, Table, binary, number, of_field, text
+from tams_gateway_vast.tables.kind_tables import FLOWS, KINDS, RECORDS
 
 LIVES: Final = Table(
     "lives",

@@ -8,14 +8,14 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from tams_gateway.storage.packing import Fields
 from tams_gateway.storage.records import Record
-from tams_gateway_vast import parts
-from tams_gateway_vast.predicates import In, Is, Term
-from tams_gateway_vast.texts import loaded as text
-from tams_gateway_vast.texts import stored
+from tams_gateway_vast.tables import parts
+from tams_gateway_vast.tables.texts import loaded as text
+from tams_gateway_vast.tables.texts import stored
+from tams_gateway_vast.transport.predicates import In, Is, Term
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
-    from tams_gateway_vast.layout import Layout
+    from tams_gateway_vast.tables.layout import Layout
+    from tams_gateway_vast.transport.cluster import Transaction
 
 T = TypeVar("T")
 

@@ -13,18 +13,18 @@ from tams_gateway.domain.timerange import ETERNITY, SECOND, Span
 from tams_gateway.storage.matching import first_page
 from tams_gateway.storage.query import Page, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Segment, Use
-from tams_gateway_vast import rows
-from tams_gateway_vast.conditions import is_ordered
-from tams_gateway_vast.differences import INIT, MEDIA
-from tams_gateway_vast.kind_tables import FLOWS
-from tams_gateway_vast.layout import FLOW_OBJECT_REFERENCES, LIVES, SEGMENTS
-from tams_gateway_vast.predicates import From, In, Is, Over, Term, Under
-from tams_gateway_vast.records import EMPTY, Bounds, batches
-from tams_gateway_vast.texts import loaded, stored
-from tams_gateway_vast.windows import Windows, usual
+from tams_gateway_vast.reading.conditions import is_ordered
+from tams_gateway_vast.reading.records import EMPTY, Bounds, batches
+from tams_gateway_vast.reading.windows import Windows, usual
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.kind_tables import FLOWS
+from tams_gateway_vast.tables.layout import FLOW_OBJECT_REFERENCES, LIVES, SEGMENTS
+from tams_gateway_vast.tables.texts import loaded, stored
+from tams_gateway_vast.transport.predicates import From, In, Is, Over, Term, Under
+from tams_gateway_vast.writing.differences import INIT, MEDIA
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Cluster, Transaction
+    from tams_gateway_vast.transport.cluster import Cluster, Transaction
 
 _BOUNDS: Final = ("first_ns", "last_ns", "segment_count")
 

@@ -18,10 +18,20 @@ from tams_gateway.storage.query import (
     Touches,
 )
 from tams_gateway.storage.records import FieldType
-from tams_gateway_vast.layout import Layout
-from tams_gateway_vast.predicates import From, In, Is, IsNull, NotNull, Over, Term, Under, UpTo
-from tams_gateway_vast.records import MOST
-from tams_gateway_vast.texts import cut, stored
+from tams_gateway_vast.reading.records import MOST
+from tams_gateway_vast.tables.layout import Layout
+from tams_gateway_vast.tables.texts import cut, stored
+from tams_gateway_vast.transport.predicates import (
+    From,
+    In,
+    Is,
+    IsNull,
+    NotNull,
+    Over,
+    Term,
+    Under,
+    UpTo,
+)
 
 OfSet: TypeAlias = Equal | OneOf | Present | Absent
 OfTime: TypeAlias = Touches | Segmentless

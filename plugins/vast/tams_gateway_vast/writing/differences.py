@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tams_gateway.storage.packing import pack_fields
 from tams_gateway.storage.records import Record, Segment, Use, Value
-from tams_gateway_vast import rows
-from tams_gateway_vast.columns import Scalar
-from tams_gateway_vast.layout import (
+from tams_gateway_vast.reading.records import EMPTY, Bounds, Stored, batches
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.columns import Scalar
+from tams_gateway_vast.tables.layout import (
     FLOW_OBJECT_REFERENCES,
     LIVES,
     SEGMENTS,
@@ -17,15 +18,14 @@ from tams_gateway_vast.layout import (
     SetTable,
     filled,
 )
-from tams_gateway_vast.plan import Plan
-from tams_gateway_vast.predicates import From, In, Is, Term, UpTo
-from tams_gateway_vast.records import EMPTY, Bounds, Stored, batches
-from tams_gateway_vast.rows import Row, typed
-from tams_gateway_vast.state import Key, State, in_lives
-from tams_gateway_vast.texts import cut, stored
+from tams_gateway_vast.tables.rows import Row, typed
+from tams_gateway_vast.tables.texts import cut, stored
+from tams_gateway_vast.transport.predicates import From, In, Is, Term, UpTo
+from tams_gateway_vast.writing.plan import Plan
+from tams_gateway_vast.writing.state import Key, State, in_lives
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 MEDIA: Final = "media"
 INIT: Final = "init"

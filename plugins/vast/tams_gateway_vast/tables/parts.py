@@ -8,11 +8,11 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.layout import PARTS
-from tams_gateway_vast.predicates import In
+from tams_gateway_vast.tables.layout import PARTS
+from tams_gateway_vast.transport.predicates import In
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 WHOLE: Final = 100_000
 """So many bytes stand in a row itself: a value has at most 128 KiB."""

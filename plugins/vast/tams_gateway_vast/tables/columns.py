@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from tams_gateway_vast.texts import LONGEST
+from tams_gateway_vast.tables.texts import LONGEST
 
 Scalar: TypeAlias = int | bool | str | bytes | None
 """The value of one column in one row."""

@@ -10,10 +10,18 @@ from typing import TypeVar
 
 from tams_gateway.domain.health import Health
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.border import Away, Refused, Rival, Unsettled
-from tams_gateway_vast.endpoints import Endpoint, EndpointHealth, Endpoints, Log, begun, told, waits
 from tams_gateway_vast.settings import Settings
-from tams_gateway_vast.transaction import ROW_ID, Transaction
+from tams_gateway_vast.transport.border import Away, Refused, Rival, Unsettled
+from tams_gateway_vast.transport.endpoints import (
+    Endpoint,
+    EndpointHealth,
+    Endpoints,
+    Log,
+    begun,
+    told,
+    waits,
+)
+from tams_gateway_vast.transport.transaction import ROW_ID, Transaction
 
 __all__ = ["ROW_ID", "Away", "Cluster", "Refused", "Rival", "Transaction", "Unsettled"]
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tams_gateway_vast import parts
-from tams_gateway_vast.columns import Table
-from tams_gateway_vast.layout import PARTS
-from tams_gateway_vast.parts import Parts
-from tams_gateway_vast.rows import Row, arrow, with_ids
+from tams_gateway_vast.tables import parts
+from tams_gateway_vast.tables.columns import Table
+from tams_gateway_vast.tables.layout import PARTS
+from tams_gateway_vast.tables.parts import Parts
+from tams_gateway_vast.tables.rows import Row, arrow, with_ids
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 
 class Plan:

@@ -7,14 +7,14 @@ import msgspec
 
 from tams_gateway.domain.timerange import Span
 from tams_gateway.storage.query import Touches
-from tams_gateway_vast.conditions import OfTime
-from tams_gateway_vast.layout import SEGMENTS
-from tams_gateway_vast.predicates import In, Over, Term, Under
-from tams_gateway_vast.records import Bounds, batches
-from tams_gateway_vast.texts import loaded, stored
+from tams_gateway_vast.reading.conditions import OfTime
+from tams_gateway_vast.reading.records import Bounds, batches
+from tams_gateway_vast.tables.layout import SEGMENTS
+from tams_gateway_vast.tables.texts import loaded, stored
+from tams_gateway_vast.transport.predicates import In, Over, Term, Under
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 _BATCH: Final = 2000
 """The most flows of one select, which names as many times beside them."""

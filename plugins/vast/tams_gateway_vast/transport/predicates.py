@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]
 from vastdb import _internal  # type: ignore[import-untyped]
 
-from tams_gateway_vast.relation import Body, Literal, end_of
+from tams_gateway_vast.transport.relation import Body, Literal, end_of
 
 
 class Is(msgspec.Struct, frozen=True):

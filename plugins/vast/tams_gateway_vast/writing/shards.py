@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tams_gateway.storage.errors import StoreError
-from tams_gateway_vast.layout import SHARDS
-from tams_gateway_vast.predicates import In
-from tams_gateway_vast.rows import Row, with_ids
+from tams_gateway_vast.tables.layout import SHARDS
+from tams_gateway_vast.tables.rows import Row, with_ids
+from tams_gateway_vast.transport.predicates import In
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Transaction
+    from tams_gateway_vast.transport.cluster import Transaction
 
 _REMEMBERED: Final = 64
 """How many commits a shard remembers."""

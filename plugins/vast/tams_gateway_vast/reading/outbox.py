@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tams_gateway.events.event import Event
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Events
-from tams_gateway_vast import rows
-from tams_gateway_vast.cursors import Numbers, cursor, later, numbers, place, position
-from tams_gateway_vast.layout import EVENTS, OUTBOX, SHARDS
-from tams_gateway_vast.predicates import In, Over, Term, UpTo
+from tams_gateway_vast.reading.cursors import Numbers, cursor, later, numbers, place, position
+from tams_gateway_vast.tables import rows
+from tams_gateway_vast.tables.layout import EVENTS, OUTBOX, SHARDS
+from tams_gateway_vast.transport.predicates import In, Over, Term, UpTo
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Cluster, Transaction
-    from tams_gateway_vast.plan import Plan
+    from tams_gateway_vast.transport.cluster import Cluster, Transaction
+    from tams_gateway_vast.writing.plan import Plan
 
 __all__ = ["events", "forget", "numbers", "position", "tip"]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tams_gateway.storage.matching import after_key, matches, order_key, page
 from tams_gateway.storage.query import Page, Query, Segmentless, Touches
 from tams_gateway.storage.records import Record
-from tams_gateway_vast import records, sets, touches
-from tams_gateway_vast.conditions import Question, is_whole, question
-from tams_gateway_vast.predicates import In, Term
-from tams_gateway_vast.records import Bounds, Stored
-from tams_gateway_vast.sets import Hits
-from tams_gateway_vast.texts import loaded, stored
-from tams_gateway_vast.touches import Life
+from tams_gateway_vast.reading import records, sets, touches
+from tams_gateway_vast.reading.conditions import Question, is_whole, question
+from tams_gateway_vast.reading.records import Bounds, Stored
+from tams_gateway_vast.reading.sets import Hits
+from tams_gateway_vast.reading.touches import Life
+from tams_gateway_vast.tables.texts import loaded, stored
+from tams_gateway_vast.transport.predicates import In, Term
 
 if TYPE_CHECKING:
-    from tams_gateway_vast.cluster import Cluster, Transaction
-    from tams_gateway_vast.layout import Layout, Layouts
+    from tams_gateway_vast.tables.layout import Layout, Layouts
+    from tams_gateway_vast.transport.cluster import Cluster, Transaction
 
 FEW: Final = 1000
 """So many hits of conditions on sets are read whole, rather than keys of all records."""

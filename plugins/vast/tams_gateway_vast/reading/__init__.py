@@ -1,0 +1,1 @@
+"""How records, segments and events are found."""

@@ -1,0 +1,1 @@
+"""What our tables are, and how values lie in them."""

@@ -1,0 +1,1 @@
+"""Requests to a cluster: endpoints, transactions, and the border to the SDK."""

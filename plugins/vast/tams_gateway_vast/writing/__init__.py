@@ -1,0 +1,1 @@
+"""How changes are decided and written, by one writer at a time."""
