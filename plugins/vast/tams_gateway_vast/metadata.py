@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from tams_gateway.domain.health import Health
@@ -47,8 +48,6 @@ class VastMetadata:
             self._journal.end_those_left(self.cluster.rollback)
             schema.open_schema(self.cluster, settings, layouts)
             self.guard = choose(self.cluster, settings)
-            # Every process of a schema must have the same.
-            log.info("guarded", guard=self.guard.name, schema=settings.place)
             self._count = len(self.cluster.read(shards.read))
         except BaseException:
             self.cluster.close()
@@ -103,8 +102,9 @@ class VastMetadata:
         self._writer.apply(changes)
 
     def check(self) -> Health:
-        """Ask each endpoint, and say what was found."""
-        return self.cluster.check()
+        """Ask each endpoint, and say what was found, and how writers are kept apart."""
+        found = self.cluster.check()
+        return msgspec.structs.replace(found, detail=f"{found.detail}; guard {self.guard.name}")
 
     def close(self) -> None:
         """Close the connections."""
