@@ -62,7 +62,7 @@ class Tables:
         for shard, event in events:
             counts[shard] += 1
             at = position(shard, met[shard].events + counts[shard])
-            new.append(rows.event_row(at, event, long))
+            new.append(rows.event_row(at, 0, event, long))
         transaction.insert(EVENTS, rows.arrow(EVENTS, new))
         if (parts := long.rows()) is not None:
             transaction.insert(PARTS, parts)

@@ -163,6 +163,17 @@ def test_what_one_caller_must_not_do_hurts_none_that_is_committed_with_it(
     assert [0, 20, 50, 80, 110] == [one.start_ns for one in all_segments(store, "f")]
 
 
+def test_events_of_one_commit_come_in_its_order(store: VastMetadata) -> None:
+    """A receiver meets the creation of a source before that of its flow, whatever their shards."""
+    for number in range(12):
+        names = {"source_id": f"source-{number}"}, {"flow_id": f"flow-{number}"}
+        store.apply([Emit([Event("flows/created", number, b"", one) for one in names])])
+    found = store.events(None, 100).items
+    for number in range(12):
+        met = [one for one in found if f"-{number}'" in repr(one.fields)]
+        assert [True, False] == ["source_id" in one.fields for one in met]
+
+
 def test_long_bodies_stand_in_parts_and_go_with_their_rows(store: VastMetadata) -> None:
     long = [segment(0, 10), segment(10, 20)]
     long = [type(one)(one.start_ns, one.end_ns, "o", b"x" * 300_000, 1) for one in long]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import pyarrow as pa  # type: ignore[import-untyped]
+
 from tams_gateway.events.event import Event
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import Events
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["events", "forget", "numbers", "position", "tip"]
 
-_TIME: Final = "at_ns"
-"""The column by which the events of several shards are put in order."""
+_ORDER: Final = ("at_ns", "ordinal")
+"""The columns by which the events of several shards are put in order; those of one commit have one
+time."""
 
 _AHEAD: Final = 2000
 """So many events are looked at, without their bodies, to choose those of a page."""
@@ -148,7 +151,7 @@ class _Reader:
         self._transaction = transaction
         self._start = start
         self._unmet = _between(start, last)
-        self._times: dict[int, int] = {}
+        self._times: dict[int, tuple[int, int]] = {}
 
     def page(self, limit: int) -> Events | None:
         """Return at most so many events; None if some that should be there are not."""
@@ -172,9 +175,8 @@ class _Reader:
         """Return all events of the ranges, in this order of positions if it is known."""
         found: dict[int, Event] = {}
         for where in _questions(ranges):
-            table = self._transaction.select(EVENTS, rows.EVENT, where)
-            positions = table.column("position").to_pylist()
-            self._times.update(zip(positions, table.column(_TIME).to_pylist(), strict=True))
+            table = self._transaction.select(EVENTS, (*rows.EVENT, "ordinal"), where)
+            positions = self._note(table)
             loaded = rows.events(self._transaction, table)
             found.update(zip(positions, loaded, strict=True))
         if len(found) < _count(ranges):
@@ -193,11 +195,16 @@ class _Reader:
         """Get the times of events; whether all of them are there."""
         count = 0
         for where in _questions(ranges):
-            table = self._transaction.select(EVENTS, ("position", _TIME), where)
-            values = [table.column(name).to_pylist() for name in ("position", _TIME)]
-            self._times.update(zip(*values, strict=True))
-            count += table.num_rows
+            table = self._transaction.select(EVENTS, ("position", *_ORDER), where)
+            count += len(self._note(table))
         return count == _count(ranges)
+
+    def _note(self, table: pa.Table) -> list[int]:
+        """Remember what puts events in order; return their positions."""
+        positions: list[int] = table.column("position").to_pylist()
+        order = zip(*(table.column(name).to_pylist() for name in _ORDER), strict=True)
+        self._times.update(zip(positions, order, strict=True))
+        return positions
 
     def _merged(self, ranges: _Ranges, limit: int) -> list[int] | None:
         """Return the positions of the first events of the streams, looking further on at need."""

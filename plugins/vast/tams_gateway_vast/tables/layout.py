@@ -87,6 +87,7 @@ EVENTS: Final = Table(
         number("position"),
         text("type"),
         number("at_ns"),
+        number("ordinal"),
         binary("body"),
         binary("fields"),
         number("parts"),

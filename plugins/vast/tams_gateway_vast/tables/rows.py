@@ -112,14 +112,15 @@ def _event(type_: str, at_ns: int, body: bytes, fields: bytes) -> Event:
     return Event(cast(EventType, type_), at_ns, body, known)
 
 
-def event_row(position: int, event: Event, long: Parts) -> Row:
-    """Return the row of an event."""
+def event_row(position: int, ordinal: int, event: Event, long: Parts) -> Row:
+    """Return the row of an event, which is the `ordinal`th of its commit."""
     body, fields, number = long.fit(event.body, pack_fields(event.fields))
     return {
         **typed(filled(EVENT_LAYOUT, event.body, event.fields)),
         "position": position,
         "type": event.type,
         "at_ns": event.at_ns,
+        "ordinal": ordinal,
         "body": body,
         "fields": fields,
         "parts": number,

@@ -177,11 +177,11 @@ class Writer:
     ) -> Mapping[int, int]:
         """Give the events numbers in their shards; return how many each got."""
         counts: Counter[int] = Counter()
-        for event in events:
+        for ordinal, event in enumerate(events):
             number = self._shard(_stream(event))
             counts[number] += 1
             position = outbox.position(number, met[number].events + counts[number])
-            plan.insert(EVENTS, rows.event_row(position, event, plan.parts))
+            plan.insert(EVENTS, rows.event_row(position, ordinal, event, plan.parts))
         return counts
 
     def _is_there(self, token: int, commits: Mapping[int, int]) -> bool:
