@@ -14,7 +14,16 @@ import pytest
 
 from tams_gateway.testing.client import Client
 from tams_gateway.testing.transports import Http
-from tests.deployments import KINDS, Clock, Deployment, Front, behind, config, in_process
+from tests.deployments import (
+    KINDS,
+    Clock,
+    Deployment,
+    Front,
+    behind,
+    config,
+    in_process,
+    sampled,
+)
 from tests.spec.official import watches
 from tests.stores import Servers, make_tables
 
@@ -23,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses a gateway once for each way to reach one."""
     if "deployment_kind" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("deployments")
-        kinds = marker.args if marker else KINDS
+        kinds = marker.args if marker else (*KINDS, *sampled(metafunc.definition))
         metafunc.parametrize("deployment_kind", kinds, indirect=True, scope="function")
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -39,6 +40,18 @@ _USUAL: Final = f"wsgi-memory asgi-memory wsgi-sqlite {'nginx' if _NGINX else 'a
 
 KINDS: Final = tuple(os.environ.get("TAMS_DEPLOYMENTS", _USUAL).split())
 """Ways to reach a gateway (`wsgi`, `asgi`, `nginx`), each with the stores that it has."""
+
+
+def sampled(test: pytest.Item) -> Sequence[str]:
+    """Return in what other ways a test runs: on VAST and S3 each twelfth, for the sake of time.
+
+    Where ways are named, the test runs in these alone.
+    """
+    if "TAMS_DEPLOYMENTS" in os.environ or test.get_closest_marker("served_by_the_gateway"):
+        return ()
+    number = zlib.crc32(test.nodeid.encode())
+    return (f"{('wsgi', 'asgi')[number // 12 % 2]}-vast-s3",) if number % 12 == 0 else ()
+
 
 by_form = pytest.mark.deployments("wsgi-memory", "asgi-memory")
 """For what is judged by the request alone: no store has a say, and no server in between."""
