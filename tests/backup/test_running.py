@@ -54,8 +54,10 @@ class Server:
         return output
 
     def files(self) -> list[Path]:
-        found = (self.folder / "data" / "objects").rglob("*")
-        return [one for one in found if one.is_file() and "@uploads" not in one.parts]
+        # Unlike `rglob`, a walk passes over directories that are deleted meanwhile.
+        walk = os.walk(self.folder / "data" / "objects")
+        found = (Path(folder, name) for folder, _, names in walk for name in names)
+        return [one for one in found if "@uploads" not in one.parts]
 
 
 @pytest.fixture
