@@ -28,7 +28,8 @@ def health(_gateway: Gateway, _request: Request) -> Response:
 class Readiness:
     """Answers 200 where every store answers, else 503 naming what fails.
 
-    A sink that fails is named too, but requests are served without it: that is `degraded`.
+    A sink that fails is named too, and a part of a store that others stand in for, but requests are
+    served without them: that is `degraded`.
 
     The stores are asked at most once a second; who asks meanwhile gets what was found. `now`
     returns seconds, from any moment on.
@@ -69,11 +70,14 @@ def _ask(gateway: Gateway) -> Response:
     ready = all(found.ok for found in stores.values())
     events = {f"events.{name}": found for name, found in sinks.health(gateway)} if ready else {}
     checks = {**stores, **events}
-    well = all(found.ok for found in checks.values())
-    body = {
+    well = all(found.ok and all(found.parts.values()) for found in checks.values())
+    body: dict[str, object] = {
         "status": ("ok" if well else "degraded") if ready else "unavailable",
         "checks": {name: "ok" if found.ok else found.detail for name, found in checks.items()},
     }
+    parts = {name: found.parts for name, found in checks.items() if found.parts}
+    if parts:
+        body["parts"] = parts
     return _answer(200 if ready else 503, body)
 
 

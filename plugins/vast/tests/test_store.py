@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tams_gateway_vast.metadata import VastMetadata
@@ -30,8 +31,10 @@ from tams_gateway.storage.changes import (
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
 from tams_gateway.storage.query import Equal, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Use
+from tams_gateway.testing.client import Answer
 from tams_gateway.testing.metadata_concurrency import at_once
 from tams_gateway.testing.metadata_samples import all_segments, record_of, row, segment
+from tests.deployments import config, in_process
 from tests.servers.vast import Fault, Server, Switches, vast
 
 FLOW = Kind(
@@ -281,6 +284,38 @@ def test_a_commit_that_nobody_can_settle_is_never_made_twice(server: Server) -> 
         assert row(1) == all_segments(store, "f")
         with pytest.raises(OverlapError):
             store.apply([AddSegments("f", 0, row(1), 1)])
+
+
+def test_ready_and_check_show_each_endpoint(tmp_path: Path) -> None:
+    """One that is away degrades the gateway, and hinders no request."""
+    with vast(endpoints=2, switches=Switches(signature="off")) as server:
+        first, second = server.endpoints
+        chosen = {
+            "plugin": "vast",
+            "endpoints": [first, second],
+            "bucket": server.bucket,
+            "access_key": server.access,
+            "secret_key": server.secret,
+            "guard": "r",
+        }
+        for kind in ("wsgi-memory", "asgi-memory"):
+            (folder := tmp_path / kind).mkdir()
+            with in_process(kind, config(kind, folder, {"metadata": chosen}), []) as deployment:
+                ready = deployment.client.get("/ready")
+                assert ({first: True, second: True}, "ok") == _shown(ready)
+        server.stop(1)
+        with in_process(kind, config(kind, folder, {"metadata": chosen}), []) as deployment:
+            ready = deployment.client.get("/ready")
+            assert 200 == ready.status
+            assert ({first: True, second: False}, "degraded") == _shown(ready)
+            assert 200 == deployment.client.get("/flows").status
+            found = deployment.gateway.metadata.check()
+            assert found.ok
+            assert f"{second}: begin: " in found.detail
+
+
+def _shown(ready: Answer) -> tuple[object, object]:
+    return ready.json["parts"]["metadata"], ready.json["status"]
 
 
 def test_what_a_killed_process_left_open_is_ended_by_the_next_writer(server: Server) -> None:

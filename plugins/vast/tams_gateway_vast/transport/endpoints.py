@@ -185,7 +185,8 @@ def told(place: str, found: Sequence[EndpointHealth]) -> Health:
     """Return what the endpoints say together: well while one of them answers."""
     remedies = dict.fromkeys(one.remedy for one in found if not one.ok)
     lines = ", ".join(f"{one.url}: {one.detail}" for one in found)
-    return Health(any(one.ok for one in found), f"{place} at {lines}", "; ".join(remedies))
+    parts = {one.url: one.ok for one in found}
+    return Health(any(parts.values()), f"{place} at {lines}", "; ".join(remedies), parts)
 
 
 def _client(url: str, settings: Settings) -> VastdbApi:
