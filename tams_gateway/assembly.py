@@ -23,6 +23,7 @@ from tams_gateway.http import health
 from tams_gateway.http.routes import ROUTES, Route, with_plugins
 from tams_gateway.jobs.runner import Runner
 from tams_gateway.operations import auth_log, keys, known_backends, payloads
+from tams_gateway.operations.answers import Answers
 from tams_gateway.operations.audit import Audit
 from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.gateway import Backend, Gateway, Service
@@ -91,6 +92,7 @@ class Assembly:
             audit=audit,
             policy=Policy(settings.access),
             wake=self._wake,
+            answers=Answers(metadata, settings.limits.kept_bytes),
         )
         self._runner = Runner(self.gateway)
         self._closing = closing.pop_all()

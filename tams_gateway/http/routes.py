@@ -27,6 +27,7 @@ from tams_gateway.operations import (
     webhooks,
 )
 from tams_gateway.operations.gateway import Gateway
+from tams_gateway.operations.kept import kept
 from tams_gateway.operations.messages import Request, Response
 from tams_gateway.plugin.routes import PluginRoute, SupportsRoutes
 
@@ -107,18 +108,18 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", _WEBHOOK, webhooks.put_webhook, READ),
     Route("DELETE", _WEBHOOK, webhooks.delete_webhook, READ),
     Route("GET", "/sources", sources.get_sources, READ),
-    Route("GET", _SOURCE, sources.get_source, READ, brief=True),
+    Route("GET", _SOURCE, kept(sources.get_source), READ, brief=True),
     *_tags(_SOURCE),
     *_properties(_SOURCE, "label", "description"),
     Route("GET", "/flows", flows.get_flows, READ),
-    Route("GET", _FLOW, flows.get_flow, READ, brief=True),
+    Route("GET", _FLOW, kept(flows.get_flow), READ, brief=True),
     Route("PUT", _FLOW, flows.put_flow, WRITE),
     Route("DELETE", _FLOW, deletions.delete_flow, DELETE),
     *_tags(_FLOW),
     *_properties(_FLOW, "label", "description", "flow_collection", "max_bit_rate", "avg_bit_rate"),
     Route("GET", f"{_FLOW}/read_only", properties.get_read_only, READ, brief=True),
     Route("PUT", f"{_FLOW}/read_only", properties.put_read_only, WRITE),
-    Route("GET", f"{_FLOW}/segments", segments.get_segments, READ, brief=True),
+    Route("GET", f"{_FLOW}/segments", kept(segments.get_segments), READ, brief=True),
     Route("POST", f"{_FLOW}/segments", segment_posts.post_segments, WRITE),
     Route("DELETE", f"{_FLOW}/segments", deletions.delete_segments, DELETE),
     Route("POST", f"{_FLOW}/storage", storage_allocation.post_storage, WRITE),

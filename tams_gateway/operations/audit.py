@@ -15,7 +15,7 @@ from tams_gateway.domain.errors import Refusal
 from tams_gateway.domain.identifiers import new_uuid
 from tams_gateway.operations.kinds import AUDIT
 from tams_gateway.operations.messages import Request, Response
-from tams_gateway.storage.capabilities import SupportsJoin
+from tams_gateway.storage.capabilities import SupportsJoin, SupportsWatch
 from tams_gateway.storage.changes import ABSENT, AddSegments, Change, Delete, DropSegments, Put
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.metadata import MetadataStore
@@ -129,6 +129,8 @@ class AuditedStore:
         self.close = metadata.close
         if isinstance(metadata, SupportsJoin):
             self.joined = metadata.joined
+        if isinstance(metadata, SupportsWatch):
+            self.watch = metadata.watch
 
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return the records, and remember what they were before the request changes them."""

@@ -7,6 +7,7 @@ import msgspec
 from tams_gateway.auth.access import OPEN, Policy
 from tams_gateway.domain.object_key import DEFAULT_TEMPLATE
 from tams_gateway.events.sink import DeliversWebhooks, EventSink
+from tams_gateway.operations.answers import Answers
 from tams_gateway.operations.audit import Audit
 from tams_gateway.operations.event_feed import EventFeed
 from tams_gateway.operations.recent import Recent
@@ -38,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long events are kept after they were made, whether or not somebody heard them."""
     auth_log_lifetime: int = 90 * 24 * 3600
     """How long the log of logins and the audit trail are kept."""
+    kept_bytes: int = 64 * 2**20
+    """How many bytes of answers each process keeps, to give them again while nothing changes."""
     require_upload: bool = False
     """Refuse segments whose bytes are not there yet."""
 
@@ -105,6 +108,8 @@ class Gateway(msgspec.Struct, frozen=True):
     wake: Callable[[], None] = lambda: None
     """Tell the job runner that there is work."""
     recent: Recent = msgspec.field(default_factory=Recent)
+    answers: Answers | None = None
+    """The answers that are kept, where they are."""
 
     @property
     def default_backend(self) -> Backend:

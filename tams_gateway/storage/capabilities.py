@@ -76,6 +76,32 @@ class SupportsJoin(Protocol):
         """Return what `segments` would, joined; None if that is empty or has init objects."""
 
 
+class Watch(Protocol):
+    """Tells whether what is watched may have changed since."""
+
+    def moved(self) -> bool:
+        """Whether a change of it may be there to be seen; once it has moved, for good.
+
+        Takes about a microsecond and asks no server. It may move without a cause.
+        """
+
+
+@runtime_checkable
+class SupportsWatch(Protocol):
+    """A metadata store that tells at once when what was read of it may not be so any more.
+
+    `tams_gateway.storage.marks` does the most of it for stores on one machine.
+    """
+
+    def watch(self, ids: Sequence[str]) -> Watch:
+        """Watch the records of these ids, of whatever kinds, and the segments of flows among them.
+
+        What is read by id or by flow after this, and before the watch moves, is what every reader
+        would find as long as it does not move: it moves before any reader in any process can see a
+        change, and before `apply` returns. Raises `StoreError`.
+        """
+
+
 @runtime_checkable
 class SupportsBackup(Protocol):
     """A metadata store that gives and takes all that it holds, whatever the kinds.

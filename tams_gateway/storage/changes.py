@@ -1,6 +1,6 @@
 """Changes that a metadata store makes all together or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -98,3 +98,15 @@ class Forget(msgspec.Struct, frozen=True):
 Change: TypeAlias = (
     Put | Delete | Expect | ExpectTouched | AddSegments | DropSegments | Emit | Forget
 )
+
+
+def changed_ids(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield the ids of the records that are changed, and of the flows whose segments are."""
+    for change in changes:
+        match change:
+            case Put() | Delete():
+                yield change.id
+            case AddSegments() | DropSegments():
+                yield change.flow_id
+            case Expect() | ExpectTouched() | Emit() | Forget():
+                pass

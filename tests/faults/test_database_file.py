@@ -202,7 +202,7 @@ def test_a_damaged_page_fails_only_what_needs_it(tmp_path: Path) -> None:
     assert folder.is_dir()
 
 
-@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-marks"])
 def test_a_file_deleted_under_the_running_gateway_takes_no_more_commits(
     tmp_path: Path, ending: str
 ) -> None:

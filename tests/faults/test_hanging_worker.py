@@ -37,7 +37,7 @@ def work(connection):
     connection.execute("UPDATE counter SET version = version + 1")
     {how}
     print("woken", flush=True)
-store._run(work)
+store._run(work, ())
 print("committed", flush=True)
 """
 STOPPED = 'print("stops", flush=True); os.kill(os.getpid(), signal.SIGSTOP)'
@@ -167,10 +167,10 @@ def test_a_caller_that_is_interrupted_leaves_the_others_their_turn(
 
     def wait() -> None:
         with suppress(KeyboardInterrupt):
-            commits.run(lambda _connection: None)
+            commits.run(lambda _connection: None, ())
 
     monkeypatch.setattr(Commits, "_is_done", interrupt)
-    first = threading.Thread(target=commits.run, args=(hold,))
+    first = threading.Thread(target=commits.run, args=(hold, ()))
     first.start()
     assert within.wait(10)
     second = threading.Thread(target=wait, name="interrupted")

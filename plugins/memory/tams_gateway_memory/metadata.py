@@ -19,10 +19,12 @@ from tams_gateway.storage.changes import (
     ExpectTouched,
     Forget,
     Put,
+    changed_ids,
 )
 from tams_gateway.storage.content import Content, Entry, KindEntry, LifeEntry, OutboxEntry
 from tams_gateway.storage.errors import ConflictError, OverlapError, StoreError
 from tams_gateway.storage.expectations import require
+from tams_gateway.storage.marks import SIZE, Marks, MarkWatch
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import Kind, Record, Segment, Use
@@ -43,6 +45,7 @@ class MemoryMetadata:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._marks = Marks(bytearray(SIZE))
         self._version = 0
         self._records: dict[str, Records] = {}
         self._kinds: dict[str, Kind] = {}
@@ -101,8 +104,13 @@ class MemoryMetadata:
                 if overlaps:
                     raise OverlapError(overlaps)
             self._version += 1
-            for change in sorted(changes, key=lambda one: not isinstance(one, Put)):
-                self._make(change)
+            with self._marks.changing(changed_ids(changes)):
+                for change in sorted(changes, key=lambda one: not isinstance(one, Put)):
+                    self._make(change)
+
+    def watch(self, ids: Sequence[str]) -> MarkWatch:
+        """Watch records and segments."""
+        return self._marks.watch(ids)
 
     def snapshot(self) -> Content:
         """Return all that is there at one moment."""
@@ -126,7 +134,7 @@ class MemoryMetadata:
             new._version = self._version
         for entry in entries:
             new._take(entry)
-        with self._lock:
+        with self._lock, self._marks.changing_all():
             self._records, self._timelines = new._records, new._timelines
             self._kinds, self._with_segments = new._kinds, new._with_segments
             self._forgotten += len(self._events)

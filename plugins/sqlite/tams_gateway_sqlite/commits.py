@@ -3,10 +3,12 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
 
 from tams_gateway.storage.errors import StoreError
+from tams_gateway.storage.marks import Marks
 from tams_gateway_sqlite.connections import Connections
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -22,10 +24,11 @@ _BRIEFLY: Final = 1.0
 class _Ticket:
     """One caller's work. `wake` is locked until it is done, or the caller is to lead."""
 
-    __slots__ = ("done", "error", "wake", "work")
+    __slots__ = ("changed", "done", "error", "wake", "work")
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, changed: Sequence[str] | None) -> None:
         self.work = work
+        self.changed = changed
         self.done = False
         self.error: Exception | None = None
         self.wake = threading.Lock()
@@ -50,12 +53,14 @@ class Commits:
         self._asked_at: float | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Work) -> None:
+    def run(self, work: Work, changed: Sequence[str] | None) -> None:
         """Return when the work is committed, durably; raises what it raised.
+
+        `changed` are the ids of what it changes; None: it may be anything.
 
         Raises `StoreError`, and has not done it, where another process does not end its turn.
         """
-        ticket = _Ticket(work)
+        ticket = _Ticket(work, changed)
         with self._mutex:
             self._waiting.append(ticket)
             follows, self._led = self._led, True
@@ -136,7 +141,7 @@ class Commits:
             batch = self._take(_BATCH)
             if batch:
                 self._connections.shorten_log()
-                _commit(self._connections.writer(), batch)
+                _commit(self._connections.writer(), self._connections.marks, batch)
             failure = None
         except (sqlite3.Error, OSError, StoreError) as error:
             failure = error
@@ -170,7 +175,7 @@ def _interrupted() -> StoreError:
     return StoreError("the commit was interrupted; try again")
 
 
-def _commit(connection: sqlite3.Connection, batch: list[_Ticket]) -> None:
+def _commit(connection: sqlite3.Connection, marks: Marks, batch: list[_Ticket]) -> None:
     # SQLite copies every page that changes under a savepoint.
     together = len(batch) > 1
     connection.execute("BEGIN IMMEDIATE")
@@ -190,7 +195,14 @@ def _commit(connection: sqlite3.Connection, batch: list[_Ticket]) -> None:
                 connection.execute("ROLLBACK TO one")
             if together:
                 connection.execute("RELEASE one")
-        connection.execute("COMMIT")
+        with _changing(marks, batch):
+            connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _changing(marks: Marks, batch: list[_Ticket]) -> AbstractContextManager[None]:
+    if any(ticket.changed is None for ticket in batch):
+        return marks.changing_all()
+    return marks.changing(one for ticket in batch for one in ticket.changed or ())

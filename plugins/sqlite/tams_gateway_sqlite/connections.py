@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
 from tams_gateway_sqlite.migration import migrate
+from tams_gateway_sqlite.shared_marks import shared_marks
 from tams_gateway_sqlite.turns import Turns
 
 READERS: Final = 4
@@ -48,6 +49,7 @@ class Connections:
         for _ in range(READERS):
             self._readers.put(None)
         self.turns = Turns(path)
+        self.marks = shared_marks(path)
 
     def prepare(self) -> Path | None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn.
@@ -272,7 +274,7 @@ _SYSTEM: Final = {
 def _identities(path: Path) -> tuple[tuple[int, int], ...]:
     """Return what tells the files of an open database from all others; nothing if one is gone."""
     try:
-        files = [os.stat(f"{path}{ending}") for ending in ("", "-wal", "-shm")]
+        files = [os.stat(f"{path}{ending}") for ending in ("", "-wal", "-shm", "-marks")]
     except FileNotFoundError:
         return ()
     return tuple((file.st_dev, file.st_ino) for file in files)

@@ -23,10 +23,12 @@ from tams_gateway.storage.changes import (
     ExpectTouched,
     Forget,
     Put,
+    changed_ids,
 )
 from tams_gateway.storage.content import Content, Entry
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.expectations import in_order
+from tams_gateway.storage.marks import MarkWatch
 from tams_gateway.storage.metadata import Events
 from tams_gateway.storage.query import Page, Query, SegmentQuery, UseQuery
 from tams_gateway.storage.records import FieldType, Kind, Record, Segment, Use
@@ -117,7 +119,13 @@ class SqliteMetadata:
             if isinstance(change, Forget):
                 self._sequence(change.until)
         ordered = in_order(changes)
-        self._run(lambda connection: _write(connection, tables, ordered))
+        self._run(
+            lambda connection: _write(connection, tables, ordered), list(changed_ids(changes))
+        )
+
+    def watch(self, ids: Sequence[str]) -> MarkWatch:
+        """Watch records and segments, in all processes on this machine."""
+        return self._connections.marks.watch(ids)
 
     def snapshot(self) -> Content:
         """Return all that is there at one moment."""
@@ -126,12 +134,12 @@ class SqliteMetadata:
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """Hold exactly these entries, in one transaction."""
-        self._run(lambda connection: content.replace(connection, entries))
+        self._run(lambda connection: content.replace(connection, entries), None)
 
     def check(self) -> Health:
         """Commit something and say which file it is in."""
         try:
-            self._run(_count)
+            self._run(_count, ())
         except StoreError as error:
             found, _, remedy = str(error).rpartition("; ")
             return Health(False, found, remedy)
@@ -145,9 +153,9 @@ class SqliteMetadata:
             if self._commits.close():
                 self._connections.turns.close()
 
-    def _run(self, work: Work) -> None:
+    def _run(self, work: Work, changed: Sequence[str] | None) -> None:
         with self._border:
-            self._commits.run(work)
+            self._commits.run(work, changed)
 
     def _table(self, kind: Kind) -> Table:
         """Return the table of a kind; the first time, see that the database has it."""
@@ -160,7 +168,7 @@ class SqliteMetadata:
         with self._border, self._connections.reader() as connection:
             exists = table.exists(connection)
         if not exists:
-            self._run(table.create)
+            self._run(table.create, ())
         self._tables[kind.name] = table
         return table
 
@@ -168,7 +176,7 @@ class SqliteMetadata:
         with self._border, self._connections.reader() as connection:
             exists = table.indexes_unset(connection, field)
         if not exists:
-            self._run(partial(table.index_unset, field=field))
+            self._run(partial(table.index_unset, field=field), ())
         table.indexed_unset.add(field)
 
     def _sequence(self, cursor: str) -> int:
