@@ -33,7 +33,13 @@ class Marks:
     """
 
     def __init__(self, memory: bytearray | memoryview) -> None:
-        self._marks = memoryview(memory).cast("Q")
+        self._view = memoryview(memory)
+        self._marks = self._view.cast("Q")
+
+    def close(self) -> None:
+        """Let the memory go; nobody watches any more."""
+        self._marks.release()
+        self._view.release()
 
     def changing(self, ids: Iterable[str]) -> "_Changing":
         """Return what surrounds a commit that changes these ids, as a context.

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
 from tams_gateway_sqlite.migration import migrate
-from tams_gateway_sqlite.shared_marks import shared_marks
+from tams_gateway_sqlite.shared_marks import SharedMarks
 from tams_gateway_sqlite.turns import Turns
 
 READERS: Final = 4
@@ -49,7 +49,7 @@ class Connections:
         for _ in range(READERS):
             self._readers.put(None)
         self.turns = Turns(path)
-        self.marks = shared_marks(path)
+        self.marks = SharedMarks(path)
 
     def prepare(self) -> Path | None:
         """Make the database if it is not there; refuse one that is not ours. Holds the turn.
@@ -167,6 +167,7 @@ class Connections:
                 reader.close()
         if self._writer is not None:
             self._writer.close()
+        self.marks.close()
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         # Never by making the file: SQLite would delete the commits that wait beside an empty one.
