@@ -16,7 +16,10 @@ class Goal(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An operation on a store, beside the bare handler; `syncs` if it waits for the disk."""
+    """An operation on a store, beside the bare handler; `syncs` if it waits for the disk.
+
+    Without `kept` the gateway keeps no answers, as if nobody had asked for the same before.
+    """
 
     title: str
     operation: str
@@ -24,6 +27,7 @@ class Row(NamedTuple):
     goals: Mapping[str, Goal] = {}
     connections: int = 8
     syncs: bool = False
+    kept: bool = True
 
 
 _all_1000 = {GUNICORN: Goal(0.3, 0.45), GRANIAN: Goal(0.3, 0.35), UVICORN: Goal(0.3, 0.35)}
@@ -71,6 +75,13 @@ ROWS: Final = (
     ),
 )
 """The table of goals: each beside the bare handler on the same server."""
+
+FRESH: Final = tuple(
+    row._replace(title=f"{row.title}, made anew", goals={}, kept=False)
+    for row in ROWS
+    if row.operation.startswith("get-")
+)
+"""The reads among them, of what nobody has read a moment ago."""
 
 FURTHER: Final = (
     Row("PUT flow, SQLite", "put-flow", "sqlite", syncs=True),

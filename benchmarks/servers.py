@@ -20,6 +20,7 @@ from .load.site import Site, Twin
 SERVERS: Final = ("gunicorn", "granian", "uvicorn")
 _METADATA: Final = "TAMS_GATEWAY__METADATA__"
 _OBJECTS: Final = "TAMS_GATEWAY__OBJECTS__MAIN__"
+_KEPT_BYTES: Final = "TAMS_GATEWAY__LIMITS__KEPT_BYTES"
 
 STORES: Final[dict[str, Mapping[str, str]]] = {
     "memory": {f"{_METADATA}PLUGIN": "memory", f"{_OBJECTS}PLUGIN": "memory"},
@@ -72,17 +73,24 @@ def vast(endpoint: str) -> dict[str, str]:
 
 @contextmanager
 def gateway(
-    server: str, store: str, folder: Path, workers: int = 1, log: Path | None = None
+    server: str,
+    store: str,
+    folder: Path,
+    workers: int = 1,
+    log: Path | None = None,
+    *,
+    kept: bool = True,
 ) -> Iterator[Site]:
     """Serve a new gateway, its data in the folder, until the end of the block.
 
-    Its log goes to the file, or to nowhere.
+    Its log goes to the file, or to nowhere. Unless `kept`, it keeps no answers.
     """
     folder.mkdir(exist_ok=True)
     port = _free_port()
     command = [sys.executable, "-m", "tams_gateway", "serve", "--server", server]
     options = ["--port", str(port), "--workers", str(workers)]
-    with _running([*command, *options], folder, STORES[store], log, port) as pid:
+    variables = STORES[store] if kept else {**STORES[store], _KEPT_BYTES: "0"}
+    with _running([*command, *options], folder, variables, log, port) as pid:
         yield Site(f"http://127.0.0.1:{port}", pid=pid)
 
 

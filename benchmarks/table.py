@@ -9,6 +9,7 @@ Falcon app under the same server (`benchmarks.bare`). Both answer the same reque
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from .load.operations import LENGTHY, OPERATIONS, Operation
 from .load.rounds import Load, Ratio, take_turns
 from .load.site import Site
 
-PARTS = ("goals", "further", "bulk", "long", "spread")
+PARTS = ("goals", "fresh", "further", "bulk", "long", "spread")
 _LENGTH = 1000
 
 
@@ -79,10 +80,13 @@ def _verdict(found: dict[str, Any]) -> str:
 
 
 def beside_bare(run: Run, server: str, store: str, rows: Sequence[goals.Row]) -> None:
-    """Measure rows on one server and store, each beside the bare app."""
+    """Measure rows on one server and store, each beside the bare app; all keep answers, or none."""
     with ExitStack() as stack:
         folder = run.new_folder()
-        site = stack.enter_context(servers.gateway(server, store, folder, log=folder / "log"))
+        kept = all(row.kept for row in rows)
+        site = stack.enter_context(
+            servers.gateway(server, store, folder, log=folder / "log", kept=kept)
+        )
         mine = {row.operation: _operation(site, row.operation) for row in rows}
         save(folder / "answers", {one.name: _answer(one) for one in mine.values()})
         twin = stack.enter_context(servers.bare(server, site, run.new_folder(), folder / "answers"))
@@ -148,9 +152,9 @@ def bulk(run: Run, server: str, store: str) -> None:
 
 
 def long(run: Run, server: str, store: str) -> None:
-    """Measure how much more reads cost in a long flow than in a short one."""
+    """Measure how much more reads cost in a long flow than in a short one; none is kept."""
     folder = run.new_folder()
-    with servers.gateway(server, store, folder, log=folder / "log") as site:
+    with servers.gateway(server, store, folder, log=folder / "log", kept=False) as site:
         site.progress = report.Bar()
         for name in ("get-100", "latest", "middle"):
             short, much = (Load(_operation(site, name, one)) for one in (_LENGTH, run.long))
@@ -214,15 +218,15 @@ def _elsewhere(s3: str | None, vast: str | None) -> str | None:
 def _rows(parts: Sequence[str], elsewhere: str | None) -> list[goals.Row]:
     if elsewhere is not None:
         return [*goals.elsewhere(elsewhere, syncs=_syncs(elsewhere))] if "goals" in parts else []
-    listed = {"goals": goals.ROWS, "further": goals.FURTHER}
+    listed = {"goals": goals.ROWS, "fresh": goals.FRESH, "further": goals.FURTHER}
     return [row for part, rows in listed.items() if part in parts for row in rows]
 
 
 def _measure(run: Run, parts: Sequence[str], chosen: Sequence[str], elsewhere: str | None) -> None:
     rows = _rows(parts, elsewhere)
     for server in chosen:
-        for store in servers.STORES:
-            mine = [row for row in rows if row.store == store]
+        for store, kept in itertools.product(servers.STORES, (True, False)):
+            mine = [row for row in rows if (row.store, row.kept) == (store, kept)]
             if mine:
                 beside_bare(run, server, store, mine)
         for part, work in (("bulk", bulk), ("long", long), ("spread", spread)):

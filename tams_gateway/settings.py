@@ -194,6 +194,7 @@ class _Reader:
         limits = convert(table, Limits, self._source, "limits")
         least = {
             "async_deletion_threshold": 0,
+            "kept_bytes": 0,
             "require_upload": False,
             "min_presigned_url_timeout": 30,
             "min_object_timeout": max(300, limits.min_presigned_url_timeout),
