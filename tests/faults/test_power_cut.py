@@ -49,7 +49,7 @@ def test_the_record_tells_all_that_was_done(run: Run, tmp_path: Path) -> None:
     Cuts(run, tmp_path, SEED).everything(rebuilt)
 
     expected, found = contents(run.record.root), contents(rebuilt)
-    shared = {name for name in expected if name.endswith(("-shm", ".toml"))}
+    shared = {name for name in expected if name.endswith(("-shm", "-marks", ".toml"))}
     assert expected.keys() - shared == found.keys() - shared
     assert [] == [name for name in expected.keys() - shared if expected[name] != found[name]]
 
