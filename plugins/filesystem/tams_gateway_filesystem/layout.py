@@ -5,6 +5,7 @@ so that no key's folder is on the way to another's, and no key meets the tempora
 """
 
 import hashlib
+import os
 import re
 import secrets
 import time
@@ -38,10 +39,12 @@ class Layout:
         if _is_safe(key) is None:
             raise StoreError(f"not a key of an object store: {key!r}")
         *parents, last = map(_name, key.split("/"))
-        folder = self._root.joinpath(*parents, f"{last}@")
-        if folder.resolve() != folder:
-            raise StoreError(f"{folder}: a symbolic link leads elsewhere; remove it")
-        return folder
+        folder = str(self._root)
+        for name in (*parents, f"{last}@"):
+            folder = f"{folder}/{name}"
+            if os.path.islink(folder):
+                raise StoreError(f"{folder}: a symbolic link leads elsewhere; remove it")
+        return Path(folder)
 
     def file(self, key: str, version: str) -> Path:
         """Return the file of a version; it ends as the key does."""
@@ -59,13 +62,9 @@ class Layout:
         """
         number = time.time_ns()
         with suppress(FileNotFoundError):
-            for latest in self.versions(key)[-1:]:
+            for latest in versions(self.folder(key))[-1:]:
                 number = max(number, int(version_of(latest)[:16], 16) + 1)
         return self.file(key, f"{number:016x}{secrets.token_hex(8)}")
-
-    def versions(self, key: str) -> list[Path]:
-        """Return the files of all versions, the oldest first. Raises FileNotFoundError."""
-        return sorted(path for path in self.folder(key).iterdir() if _is_version(path.name[:32]))
 
     def find(self, place: Place) -> Path:
         """Return the file of a place, without a version the latest.
@@ -74,10 +73,15 @@ class Layout:
         """
         if place.version is not None:
             return self.file(place.key, place.version)
-        versions = self.versions(place.key)
-        if not versions:
+        found = versions(self.folder(place.key))
+        if not found:
             raise MissingError(f"nothing at {place.key!r}")
-        return versions[-1]
+        return found[-1]
+
+
+def versions(folder: Path) -> list[Path]:
+    """Return the files of all versions in a folder, the oldest first. Raises FileNotFoundError."""
+    return sorted(path for path in folder.iterdir() if _is_version(path.name[:32]))
 
 
 def version_of(path: Path) -> str:

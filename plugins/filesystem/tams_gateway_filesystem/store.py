@@ -15,7 +15,7 @@ from tams_gateway.storage.errors import FullError, MissingError, StoreError
 from tams_gateway.storage.media_urls import MediaUrls
 from tams_gateway.storage.objects import Chunks, Place, Product, Stat, Upload
 from tams_gateway_filesystem import directories
-from tams_gateway_filesystem.layout import Layout, version_of
+from tams_gateway_filesystem.layout import Layout, version_of, versions
 from tams_gateway_filesystem.temporary import TemporaryFile, sweep
 
 CHUNK: Final = 256 * 1024
@@ -173,7 +173,7 @@ class FilesystemObjects:
         with self._failures():
             self._uploads.stat()  # Where the disk is not mounted, no object is deleted.
             folder = self._layout.folder(place.key)
-            for path in self._doomed(place):
+            for path in self._doomed(place, folder):
                 path.unlink(missing_ok=True)
             return directories.prune(folder, self._root)
 
@@ -181,11 +181,11 @@ class FilesystemObjects:
         with self._failures(), suppress(FileNotFoundError):  # Another has removed it since.
             directories.sync(folder)
 
-    def _doomed(self, place: Place) -> list[Path]:
+    def _doomed(self, place: Place, folder: Path) -> list[Path]:
         if place.version is not None:
             return [self._layout.file(place.key, place.version)]
         try:
-            return self._layout.versions(place.key)
+            return versions(folder)
         except FileNotFoundError:
             return []
 
