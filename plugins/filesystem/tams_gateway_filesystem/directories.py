@@ -22,15 +22,16 @@ def move(source: Path, target: Path) -> None:
 
 def prune(folder: Path, root: Path) -> Path:
     """Remove a directory and those above it while they are empty; return the first that stays."""
-    while folder != root:
+    left, top = str(folder), str(root)
+    while left != top:
         try:
-            folder.rmdir()
+            os.rmdir(left)
         except FileNotFoundError:
             pass
         except OSError:  # Not empty, or gone again by the hand of another: either way it stays.
             break
-        folder = folder.parent
-    return folder
+        left = os.path.dirname(left)
+    return Path(left)
 
 
 def sync(folder: Path) -> None:
