@@ -50,7 +50,7 @@ class Marks:
 
     def changing_all(self) -> "_Changing":
         """Return the same for a commit that may change anything."""
-        return _Changing(self._marks, range(_NONE, _COUNT))
+        return _Changing(self._marks, range(_FIRST, _COUNT))
 
     def watch(self, ids: Sequence[str]) -> "MarkWatch":
         """Watch these ids from now on (`SupportsWatch`)."""
@@ -93,20 +93,13 @@ class _Changing:
         self._changed = changed
 
     def __enter__(self) -> None:
-        marks = self._marks
-        if marks[_ALL] & 1:
-            # A process was killed in its commit, and left marks that are odd for ever.
-            _end(marks, [at for at, mark in enumerate(marks) if mark & 1])
         for at in (_ALL, *self._changed):
-            marks[at] |= 1
+            # Also one moves that is odd already: whoever changed it last was killed meanwhile.
+            self._marks[at] = (self._marks[at] + 1) | 1
 
     def __exit__(self, *error: object) -> None:
-        _end(self._marks, (*self._changed, _ALL))
-
-
-def _end(marks: "memoryview[int]", changed: Iterable[int]) -> None:
-    for at in changed:
-        marks[at] = (marks[at] | 1) + 1
+        for at in (*self._changed, _ALL):
+            self._marks[at] = (self._marks[at] | 1) + 1
 
 
 def _mark(one: str) -> int:
