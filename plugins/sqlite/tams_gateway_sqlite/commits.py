@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.marks import Marks
 from tams_gateway_sqlite.connections import Connections
+from tams_gateway_sqlite.versions import Versions
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 """Writes inside a transaction; what it raises takes back what it wrote, and no more."""
@@ -42,8 +43,9 @@ class Commits:
     commits, since a wait for a lock cannot be ended: callers wait `patience` seconds for it.
     """
 
-    def __init__(self, connections: Connections, patience: float) -> None:
+    def __init__(self, connections: Connections, versions: Versions, patience: float) -> None:
         self._connections = connections
+        self._versions = versions
         self._turns = connections.turns
         self._patience = patience
         self._mutex = threading.Lock()
@@ -141,7 +143,9 @@ class Commits:
             batch = self._take(_BATCH)
             if batch:
                 self._connections.shorten_log()
-                _commit(self._connections.writer(), self._connections.marks, batch)
+                writer = self._connections.writer()
+                self._versions.stock(writer, len(batch))
+                _commit(writer, self._connections.marks, batch)
             failure = None
         except (sqlite3.Error, OSError, StoreError) as error:
             failure = error
