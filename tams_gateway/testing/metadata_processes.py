@@ -4,7 +4,7 @@ import multiprocessing
 import random
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -32,13 +32,16 @@ from tams_gateway.testing.metadata_samples import (
 from tams_gateway.testing.opening import Opener
 from tams_gateway.testing.processes import fresh
 
+Task: TypeAlias = Callable[[MetadataStore, Connection, str], None]
+"""A function of a module, done on the store by who has a name; the pipe leads to the clause."""
 
-def _in_process(pipe: Connection, opener: Opener[MetadataStore], task: str, who: str) -> None:
-    """Run a task of `_TASKS` in a process of its own, once told to begin."""
+
+def _in_process(pipe: Connection, opener: Opener[MetadataStore], task: Task, who: str) -> None:
+    """Run a task in a process of its own, once told to begin."""
     store = opener()
     pipe.send("ready")
     pipe.recv()
-    _TASKS[task](store, pipe, who)
+    task(store, pipe, who)
     store.close()
 
 
@@ -92,19 +95,10 @@ def _ingest_task(store: MetadataStore, pipe: Connection, who: str) -> None:
         number += 1
 
 
-_TASKS: dict[str, Callable[[MetadataStore, Connection, str], None]] = {
-    "count": _count_task,
-    "claim": _claim_task,
-    "emit": _emit_task,
-    "see": _see_task,
-    "ingest": _ingest_task,
-}
-
-
 class Worker:
     """A process that does one task on the store, and the pipe to it."""
 
-    def __init__(self, opener: Opener[MetadataStore], task: str, who: str = "") -> None:
+    def __init__(self, opener: Opener[MetadataStore], task: Task, who: str = "") -> None:
         self.pipe, other = multiprocessing.Pipe()
         arguments = (other, opener, task, who)
         self.process = fresh().Process(target=_in_process, args=arguments, daemon=True)
@@ -131,7 +125,7 @@ class ProcessesContract:
         """Return what opens the store in another process, too."""
         return opener.shared()
 
-    def _run(self, opener: Opener[MetadataStore], task: str) -> list[Any]:
+    def _run(self, opener: Opener[MetadataStore], task: Task) -> list[Any]:
         workers = [Worker(opener, task, f"process-{number}") for number in range(2)]
         for worker in workers:
             worker.begin()
@@ -144,7 +138,7 @@ class ProcessesContract:
         self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """The rule that segments do not overlap does not end at a worker's border."""
-        won = self._run(shared, "claim")
+        won = self._run(shared, _claim_task)
         assert list(range(ROUNDS)) == sorted(round_ for rounds in won for round_ in rounds)
         assert ROUNDS == len(all_segments(store, "contested"))
 
@@ -153,14 +147,14 @@ class ProcessesContract:
     ) -> None:
         """The lease of the jobs rests on this."""
         store.apply([Put(THING, "counter", b"0")])
-        self._run(shared, "count")
+        self._run(shared, _count_task)
         assert b"%d" % (4 * ROUNDS) == record_of(store, "counter").body
 
     def test_a_reader_misses_no_event_of_two_processes(
         self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """`Deliveries` runs in one process and the writers in all."""
-        self._run(shared, "emit")
+        self._run(shared, _emit_task)
         numbers = list(range(ROUNDS))
         seen = follow(store, lambda: True)
         assert {"process-0": numbers, "process-1": numbers} == seen
@@ -169,7 +163,7 @@ class ProcessesContract:
         self, store: MetadataStore, shared: Opener[MetadataStore]
     ) -> None:
         """A client's next request may reach another worker; also of a kind that is new to it."""
-        worker = Worker(shared, "see")
+        worker = Worker(shared, _see_task)
         worker.begin()
         for number in range(ROUNDS):
             name = f"seen-{number}"
@@ -188,7 +182,7 @@ class ProcessesContract:
         """`kill -9` at any moment: what got its answer is there, what did not is whole or gone."""
         acknowledged: list[int] = []
         for round_ in range(5):
-            worker = Worker(shared, "ingest", str(round_ * 100_000))
+            worker = Worker(shared, _ingest_task, str(round_ * 100_000))
             worker.begin()
             for _ in range(random.randrange(1, 40)):
                 acknowledged.append(worker.pipe.recv())

@@ -18,6 +18,7 @@ from tams_gateway.testing.metadata_processes import ProcessesContract
 from tams_gateway.testing.metadata_records import RecordsContract
 from tams_gateway.testing.metadata_segments import SegmentsContract
 from tams_gateway.testing.metadata_speed import SpeedContract
+from tams_gateway.testing.metadata_watch import WatchContract
 from tams_gateway.testing.opening import Opener
 
 
@@ -30,6 +31,7 @@ class MetadataStoreContract(
     ProcessesContract,
     FaultsContract,
     BackupContract,
+    WatchContract,
     SpeedContract,
 ):
     """Every promise of `MetadataStore`, and of what it supports beyond."""

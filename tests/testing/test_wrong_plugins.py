@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing import wrong_auth, wrong_metadata, wrong_objects, wrong_sinks
+from tests.testing import wrong_auth, wrong_metadata, wrong_objects, wrong_sinks, wrong_watches
 from tests.testing.kit import Outcome, run
 
 CAUGHT = {
@@ -30,6 +30,17 @@ CAUGHT = {
     "TornRead": "a reader never sees half an apply",
 }
 """The clause that is meant for each metadata store."""
+
+UNDER_A_WATCH = "what was read under a watch that stays is so"
+
+CAUGHT_WATCHES = {
+    "WatchesRecords": "a watch moves with every change of what it watches",
+    "OwnMarks": "a watch moves before a change of another process is acknowledged",
+    "MovesBefore": UNDER_A_WATCH,
+    "MovesBehind": UNDER_A_WATCH,
+    "MovesAlways": "most watches stay when something else changes",
+}
+"""The clause that is meant for each metadata store whose watches are wrong."""
 
 COPY = "a copy within the server is an object of its own"
 
@@ -69,7 +80,7 @@ CAUGHT_SINKS = {
 
 
 MEANT = {
-    "metadata": CAUGHT,
+    "metadata": {**CAUGHT, **CAUGHT_WATCHES},
     "objects": CAUGHT_OBJECTS,
     "auth": CAUGHT_AUTH,
     "events": CAUGHT_SINKS,
@@ -99,6 +110,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: wrong\nVersion: 1.0\n")
     modules = {
         wrong_metadata: CAUGHT,
+        wrong_watches: CAUGHT_WATCHES,
         wrong_objects: ("Copying", *CAUGHT_OBJECTS),
         wrong_auth: ("Right", *CAUGHT_AUTH),
         wrong_sinks: ("Deaf", *CAUGHT_SINKS),
