@@ -1,9 +1,9 @@
 """The gateway as an ASGI app: one hop into a thread for each request that may have to wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import falcon
 import falcon.asgi
@@ -18,7 +18,7 @@ from tams_gateway.http.threads import Threads
 from tams_gateway.operations.messages import Polled, Request
 from tams_gateway.plugin.provider import Blocks
 
-Scope = MutableMapping[str, Any]
+Scope = dict[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
@@ -61,15 +61,19 @@ class AsgiApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope (ASGI 3)."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            scope["path"] = _path(scope)
+            scope[_RECEIVE] = receive
+            try:
+                await self._app(scope, _nothing, send)
+            finally:
+                # Servers' `receive` leads back to the scope: a cycle, which only the garbage
+                # collector would free.
+                del scope[_RECEIVE]
+        elif scope["type"] == "lifespan":
             await self._live(receive, send)
-            return
-        if scope["type"] != "http":
-            await self._app(cast(dict[str, Any], scope), receive, send)
-            return
-        scope["path"] = _path(scope)
-        scope[_RECEIVE] = receive
-        await self._app(cast(dict[str, Any], scope), _nothing, send)
+        else:
+            await self._app(scope, receive, send)
 
     def close(self) -> None:
         """Release what the process holds; a thread whose request was cut is not waited for."""
@@ -89,19 +93,20 @@ class AsgiApp:
         self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, **parameters: str
     ) -> None:
         scope, receive = req.scope, req.scope[_RECEIVE]
+        headers, size = _headers(scope["headers"])
         request = Request(
             method=req.method,
             url_path=req.path,
             query=reception.query(scope["query_string"].decode("latin-1")),
-            headers=_headers(scope["headers"]),
+            headers=headers,
         )
-        host, port = scope.get("server") or ("localhost", None)
         received = reception.receive(
             self._pipeline,
             request,
             parameters,
+            size=size,
             scheme=scope.get("scheme", "http"),
-            server=f"{host}:{port}" if port else host,
+            server=scope.get("server"),
             root=scope.get("root_path", "").rstrip("/"),
             peer=(scope.get("client") or ("",))[0],
         )
@@ -282,12 +287,12 @@ def _below(root: str, path: str) -> str:
     return (path or "/").encode().decode("latin-1")
 
 
-def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
-    if len(headers) < len(pairs):
-        # Some came more than once.
-        headers = {}
-        for raw_name, raw_value in pairs:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], int]:
+    """Return the headers, those that came more than once joined, and their size in bytes."""
+    headers: dict[str, str] = {}
+    size = 0
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        size += len(name) + len(value)
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers, size + reception.BETWEEN * len(headers)

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from tams_gateway.domain.errors import NotFound
 
-_PLAIN = re.compile(r"[A-Za-z0-9._~/-]*")
+_PLAIN = re.compile(r"/(?!/)[A-Za-z0-9._~/-]*")
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ANY_TEXT = re.compile(
     r"(?P<head>/objects/|/(?:flows|sources)/[^/]*/tags/)(?P<text>.*?)(?P<tail>/instances)?",
@@ -27,6 +27,8 @@ def routed(target: str, root: str = "") -> str:
     malformed percent-encoding, for what is no UTF-8, and for an empty first part, which routing
     would overlook.
     """
+    if not root and _PLAIN.fullmatch(target):
+        return target
     path = target.partition("?")[0]
     if not path.startswith("/"):
         path = urlsplit(path).path or "/"

@@ -65,6 +65,7 @@ class Pipeline:
         self._gateway = gateway
         self._chain = chain
         self._rates = chain.rates
+        self._may_wait = chain.may_wait
         self._open = chain.open
         self._local_only = chain.open and not service.auth_open
         default = LOCAL if chain.open else ("*",)
@@ -79,7 +80,7 @@ class Pipeline:
         if sent_id is not None and _SANE_ID.fullmatch(sent_id):
             request.id = sent_id
         else:
-            request.id = f"{random.getrandbits(64):016x}"
+            request.id = random.randbytes(8).hex()
         try:
             if received.refusal is not None:
                 raise received.refusal
@@ -103,7 +104,7 @@ class Pipeline:
 
     def waits(self, route: Route, request: Request) -> bool:
         """Whether it may take its time to tell whom a request is for."""
-        if route.open or not self._chain.may_wait:
+        if route.open or not self._may_wait:
             return route.logs_in
         try:
             return self._chain.waits(_credentials(request))
@@ -129,7 +130,7 @@ class Pipeline:
             self._chain.check_login(request.peer, _login_mark(request))
         if self._rates.on and (route.logs_in or not route.open):
             self._rates.check(f"address {request.peer}")
-        if route.open or route.admits(self._gateway, request) or self._open:
+        if route.open or (route.admits and route.admits(self._gateway, request)) or self._open:
             return
         request.principal = self._chain.authenticate(_credentials(request))
         request.access = self._gateway.policy.access(request.principal)
@@ -182,15 +183,16 @@ class Pipeline:
         cors = self._cors.headers(request.headers.get("origin"), arrival.own)
         headers = {**response.headers, "X-Request-ID": request.id, **cors}
         response.headers = headers
-        write = partial(_write_line, route, request, response.status, started)
         if response.stream is None:
-            write(len(response.body) if request.method != "HEAD" else 0)
+            sent = len(response.body) if request.method != "HEAD" else 0
+            _write_line(route, request, response.status, started, sent)
         elif request.method == "HEAD":
             headers["Content-Type"] = response.content_type
             _close(response.stream)
             response.stream = None
-            write(0)
+            _write_line(route, request, response.status, started, 0)
         else:
+            write = partial(_write_line, route, request, response.status, started)
             response.stream = _counted(response.stream, write)
         return response
 

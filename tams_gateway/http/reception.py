@@ -20,6 +20,9 @@ CHUNK: Final = 256 * 2**10
 NOWHERE: Final = "*"
 """The path of requests whose target names none; no template matches it."""
 
+BETWEEN: Final = 4
+"""How many bytes of each header are neither name nor value."""
+
 _DIGITS: Final = 18
 """A length of more digits is no length."""
 
@@ -35,34 +38,38 @@ def receive(
     request: Request,
     parameters: Mapping[str, str],
     *,
+    size: int,
     scheme: str,
-    server: str,
+    server: tuple[str, object] | None,
     root: str,
     peer: str,
 ) -> Reception:
     """Complete a request that has method, path, query and headers.
 
-    `parameters` are those of the routed path; `server` stands for a `Host` that is not sent;
-    `peer` is the address of who connected.
+    `parameters` are those of the routed path; `size` is that of the headers in bytes; `server`,
+    host and port, stands for a `Host` that is not sent; `peer` is the address of who connected.
     """
     headers = request.headers
-    size = len(request.url_path) + len(request.query)
-    size += sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
-    request.peer = peer
+    size += len(request.url_path) + len(request.query)
+    limit = pipeline.limits.header_bytes
     try:
-        if size > pipeline.limits.header_bytes:
-            limit = pipeline.limits.header_bytes
+        if size > limit:
             raise HeadersTooLarge(f"header: expected at most {limit} bytes, got {size}")
-        arrival = pipeline.network.arrival(
-            scheme, headers.get("host") or server, root, peer, headers
-        )
+        host = headers.get("host") or _host(server)
+        arrival = pipeline.network.arrival(scheme, host, root, peer, headers)
     except Refusal as refusal:
+        request.peer = peer
         return Reception(request, _NOBODY, refusal)
     # Parameters are parts of the routed path.
     request.path = paths.parameters(parameters) if "%" in request.url_path else parameters
     request.base = arrival.base
     request.peer = arrival.peer
     return Reception(request, arrival)
+
+
+def _host(server: tuple[str, object] | None) -> str:
+    host, port = server or ("localhost", None)
+    return f"{host}:{port}" if port else host
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:

@@ -34,10 +34,6 @@ from tams_gateway.plugin.routes import PluginRoute, SupportsRoutes
 Operation: TypeAlias = Callable[[Gateway, Request], Response]
 
 
-def _nobody(gateway: Gateway, request: Request) -> bool:
-    return False
-
-
 class Route(msgspec.Struct, frozen=True):
     """One operation on a path; HEAD is that of the GET (R-GEN-01).
 
@@ -56,7 +52,7 @@ class Route(msgspec.Struct, frozen=True):
     logs_in: bool = False
     streams: bool = False
     brief: bool = False
-    admits: Callable[[Gateway, Request], bool] = _nobody
+    admits: Callable[[Gateway, Request], bool] | None = None
 
 
 ANY = frozenset(Scope)

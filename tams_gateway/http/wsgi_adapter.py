@@ -67,18 +67,20 @@ class WsgiApp:
         self, route: Route, req: falcon.Request, resp: falcon.Response, **parameters: str
     ) -> None:
         environ = req.env
+        headers, size = _headers(environ)
         request = Request(
             method=req.method,
             url_path=req.path,
             query=reception.query(environ.get("QUERY_STRING", "")),
-            headers=_headers(environ),
+            headers=headers,
         )
         received = reception.receive(
             self._pipeline,
             request,
             parameters,
+            size=size,
             scheme=environ["wsgi.url_scheme"],
-            server=f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}",
+            server=(environ["SERVER_NAME"], environ["SERVER_PORT"]),
             root=environ.get("SCRIPT_NAME", ""),
             peer=environ.get("REMOTE_ADDR") or "",
         )
@@ -129,16 +131,20 @@ class _Routed(falcon.Request):
         self.uri_template = None
 
 
-def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
-    headers = {
-        _header(name) if len(name) < _LONG_NAME else _spelt(name): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for variable, header in _WITHOUT_PREFIX.items():
-        if environ.get(variable):
-            headers[header] = environ[variable]
-    return headers
+def _headers(environ: "WSGIEnvironment") -> tuple[dict[str, str], int]:
+    """Return the headers, and their size in bytes."""
+    headers: dict[str, str] = {}
+    size = 0
+    for variable, value in environ.items():
+        if variable.startswith("HTTP_"):
+            name = _header(variable) if len(variable) < _LONG_NAME else _spelt(variable)
+            headers[name] = value
+            size += len(name) + len(value)
+    for variable, name in _WITHOUT_PREFIX.items():
+        if value := environ.get(variable):
+            headers[name] = value
+            size += len(name) + len(value)
+    return headers, size + reception.BETWEEN * len(headers)
 
 
 def _spelt(variable: str) -> str:

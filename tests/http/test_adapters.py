@@ -1,14 +1,17 @@
 """What both app types do with bodies and headers, in process."""
 
 import asyncio
+import gc
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,20 +142,8 @@ def test_a_request_gets_a_thread_where_it_may_have_to_wait(
         Route("PUT", "/brief", operation, ANY),
         Route("PUT", "/upload", operation, ANY, streams=True),
     )
-    config = tmp_path / "gateway.toml"
-    config.write_text('[metadata]\nplugin = "memory"\n[objects.main]\nplugin = "memory"\n')
-    with closing(assemble(load(config, {}))) as assembly:
-        pipeline = Pipeline(assembly.gateway, assembly.chain, assembly.settings.service)
-        app = AsgiApp(
-            pipeline,
-            complete(routes),
-            threads=1,
-            blocks=blocks,
-            start=lambda: None,
-            close=lambda: None,
-        )
+    with _app(tmp_path, routes, blocks) as app:
         asyncio.run(_ask_each(app, routes))
-        app.close()
 
     assert threads == found
 
@@ -178,6 +169,65 @@ def test_a_brief_read_waits_for_no_writer(tmp_path: Path) -> None:
     assert waited < 1
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_request_is_freed_when_it_is_answered(tmp_path: Path, blocks: Blocks) -> None:
+    """What would wait for the garbage collector costs time, and memory until then."""
+
+    def operation(_gateway: Gateway, _request: Request) -> Response:
+        return Response(body=b"{}")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with _app(tmp_path, [Route("GET", "/it", operation, ANY)], blocks) as app:
+            left = asyncio.run(_left_of(app, "/it"))
+    finally:
+        gc.enable()
+
+    assert not left
+
+
+@contextmanager
+def _app(folder: Path, routes: Sequence[Route], blocks: Blocks) -> Iterator[AsgiApp]:
+    config = folder / "gateway.toml"
+    config.write_text('[metadata]\nplugin = "memory"\n[objects.main]\nplugin = "memory"\n')
+    with closing(assemble(load(config, {}))) as assembly:
+        app = AsgiApp(
+            Pipeline(assembly.gateway, assembly.chain, assembly.settings.service),
+            complete(routes),
+            threads=1,
+            blocks=blocks,
+            start=lambda: None,
+            close=lambda: None,
+        )
+        yield app
+        app.close()
+
+
+class _Cycle:
+    """One request as a server has it: its `receive` leads back to the scope."""
+
+    def __init__(self, path: str) -> None:
+        self.scope = _scope("GET", path)
+        self.status = 0
+
+    async def receive(self) -> dict[str, object]:
+        return {"type": "http.request"}
+
+    async def send(self, event: dict[str, Any]) -> None:
+        self.status = event.get("status", self.status)
+
+
+async def _left_of(app: AsgiApp, path: str) -> bool:
+    """Whether something of a request is left behind its answer."""
+    cycle = _Cycle(path)
+    await app(cycle.scope, cycle.receive, cycle.send)
+    assert 200 == cycle.status
+    seen = weakref.ref(cycle)
+    del cycle
+    return seen() is not None
+
+
 async def _ask_each(app: AsgiApp, routes: Sequence[Route]) -> None:
     async def receive() -> dict[str, object]:
         return {"type": "http.request"}
@@ -186,14 +236,17 @@ async def _ask_each(app: AsgiApp, routes: Sequence[Route]) -> None:
         pass
 
     for route in routes:
-        scope: dict[str, object] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": route.method,
-            "path": route.template,
-            "query_string": b"",
-            "headers": [(b"host", b"localhost")],
-            "client": ("127.0.0.1", 1),
-        }
-        await app(scope, receive, send)
+        await app(_scope(route.method, route.template), receive, send)
+
+
+def _scope(method: str, path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+    }
