@@ -142,10 +142,11 @@ class Commits:
         try:
             batch = self._take(_BATCH)
             if batch:
-                self._connections.shorten_log()
-                writer = self._connections.writer()
-                self._versions.stock(writer, len(batch))
-                _commit(writer, self._connections.marks, batch)
+                with self._connections.writing:
+                    self._connections.shorten_log()
+                    writer = self._connections.writer()
+                    self._versions.stock(writer, len(batch))
+                    _commit(writer, self._connections.marks, batch)
             failure = None
         except (sqlite3.Error, OSError, StoreError) as error:
             failure = error

@@ -4,6 +4,7 @@ import errno
 import os
 import queue
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from urllib.parse import quote
 
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
+from tams_gateway_sqlite.files import Files
 from tams_gateway_sqlite.migration import migrate
 from tams_gateway_sqlite.shared_marks import SharedMarks
 from tams_gateway_sqlite.turns import Turns
@@ -44,10 +46,12 @@ class Connections:
         self._durability = durability
         self._writer: sqlite3.Connection | None = None
         self._shorten_at = 0.0
-        self._files: tuple[tuple[int, int], ...] = ()
+        self._files: Files | None = None
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(None)
+        self.writing = threading.Lock()
+        """Held over the connection to write with, by whoever writes or reads with it."""
         self.turns = Turns(path)
         self.marks = SharedMarks(path)
 
@@ -111,8 +115,8 @@ class Connections:
         if self._writer is None:
             self._writer = self._connect(self._path)
             self._writer.execute("PRAGMA user_version").fetchone()  # Opens all the files.
-            self._files = _identities(self._path)
-        elif _identities(self._path) != self._files:
+            self._files = Files(self._path)
+        elif self._files is not None and not self._files.are_there():
             raise StoreError(
                 f"{self._path}: was moved or replaced under the running gateway;"
                 " put it back, or restart"
@@ -136,12 +140,18 @@ class Connections:
             if blocked:
                 self._shorten_at = time.monotonic() + _SHORTENED_EVERY
 
-    def reader(self) -> "Reader":
-        """Lend a connection to read with, to one `with`; waits while all are lent."""
-        return Reader(self)
+    def reader(self, brief: bool = False) -> "Reader":
+        """Lend a connection to read with, to one `with`; waits while all are lent.
 
-    def take_reader(self) -> sqlite3.Connection:
+        For a brief look that is the one to write with, if nobody writes: it has at hand what was
+        written last, and after each commit the others read their pages anew.
+        """
+        return Reader(self, brief)
+
+    def take_reader(self, brief: bool) -> sqlite3.Connection:
         """Take a connection to read with; to be given back."""
+        if brief and self._writer is not None and self.writing.acquire(blocking=False):
+            return self._writer
         connection = self._readers.get()
         if connection is None:
             try:
@@ -157,7 +167,10 @@ class Connections:
             if connection.in_transaction:
                 connection.rollback()
         finally:
-            self._readers.put(connection)
+            if connection is self._writer:
+                self.writing.release()
+            else:
+                self._readers.put(connection)
 
     def close(self) -> None:
         """Close every connection; no call is at work."""
@@ -189,13 +202,14 @@ class Connections:
 class Reader:
     """Lends a connection inside a `with`; a generator would cost as much as a look-up."""
 
-    __slots__ = ("_connections", "_lent")
+    __slots__ = ("_brief", "_connections", "_lent")
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, brief: bool) -> None:
         self._connections = connections
+        self._brief = brief
 
     def __enter__(self) -> sqlite3.Connection:
-        self._lent = self._connections.take_reader()
+        self._lent = self._connections.take_reader(self._brief)
         return self._lent
 
     def __exit__(self, *error: object) -> None:
@@ -270,12 +284,3 @@ _SYSTEM: Final = {
     errno.EDQUOT: "raise the disk quota of the user that runs the gateway",
     errno.EROFS: "mount its disk for writing",
 }
-
-
-def _identities(path: Path) -> tuple[tuple[int, int], ...]:
-    """Return what tells the files of an open database from all others; nothing if one is gone."""
-    try:
-        files = [os.stat(f"{path}{ending}") for ending in ("", "-wal", "-shm", "-marks")]
-    except FileNotFoundError:
-        return ()
-    return tuple((file.st_dev, file.st_ino) for file in files)

@@ -66,7 +66,7 @@ class SqliteMetadata:
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
         table = self._table(kind)
-        with self._border, self._connections.reader() as connection:
+        with self._border, self._connections.reader(brief=len(ids) == 1) as connection:
             return records.get(connection, table, ids)
 
     def find(self, query: Query) -> Page[Record]:

@@ -220,7 +220,7 @@ def test_a_file_that_was_moved_away_takes_no_more_commits(path: Path) -> None:
         store.apply([put("lost")])
     assert not store.check().ok
     with pytest.raises(StoreError):
-        store.get(THING, ["before"])  # Over a connection that is opened only now.
+        store.find(Query(THING))  # Over a connection that is opened only now.
     with pytest.raises(StoreError, match="-wal with commits"):
         SqliteMetadata(path)
     assert not path.exists()
@@ -265,3 +265,21 @@ def test_a_field_that_is_no_longer_declared_does_no_harm(path: Path) -> None:
     store.apply([Put(after, "one", b"{}", {"b": 2})])
 
     assert {"b": 2} == store.get(after, ["one"])["one"].fields
+
+
+def test_a_record_is_read_while_somebody_writes_and_over_the_same_connection_while_nobody_does(
+    path: Path,
+) -> None:
+    store = SqliteMetadata(path)
+    store.apply([put("a")])
+    over: list[str] = []
+    store._connections.writer().set_trace_callback(over.append)
+    assert "a" == record_of(store, "a").id
+    assert 1 == len(over)
+    with store._connections.writing:
+        assert "a" == record_of(store, "a").id
+    store.find(Query(THING))
+    assert 1 == len(over)
+    store.apply([put("b")])
+    assert "b" == record_of(store, "b").id
+    store.close()
