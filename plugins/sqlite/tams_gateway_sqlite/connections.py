@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from tams_gateway.storage.errors import FullError, StoreError
 from tams_gateway_sqlite import schema
+from tams_gateway_sqlite.checkpoints import Checkpoints
 from tams_gateway_sqlite.files import Files
 from tams_gateway_sqlite.migration import migrate
 from tams_gateway_sqlite.shared_marks import SharedMarks
@@ -36,7 +37,7 @@ _SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
 
 
 class Connections:
-    """One connection to write with, and a few to read with, opened when they are needed.
+    """One connection to write with and one beside it, and a few to read with; opened when needed.
 
     None of it outlives a fork: the store makes a new one in the child.
     """
@@ -45,6 +46,7 @@ class Connections:
         self._path = path
         self._durability = durability
         self._writer: sqlite3.Connection | None = None
+        self._checkpoints: Checkpoints | None = None
         self._shorten_at = 0.0
         self._files: Files | None = None
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
@@ -113,9 +115,10 @@ class Connections:
         opened: what is written into such a file is gone at the next start.
         """
         if self._writer is None:
-            self._writer = self._connect(self._path)
-            self._writer.execute("PRAGMA user_version").fetchone()  # Opens all the files.
+            writer, beside = self._open(), self._open()
             self._files = Files(self._path)
+            self._checkpoints = Checkpoints(beside)
+            self._writer = writer
         elif self._files is not None and not self._files.are_there():
             raise StoreError(
                 f"{self._path}: was moved or replaced under the running gateway;"
@@ -124,10 +127,12 @@ class Connections:
         return self._writer
 
     def shorten_log(self) -> None:
-        """Empty the log of commits where it has grown long; the caller holds the turn.
+        """Let commits leave the log in time, and empty it where it has grown long; holds the turn.
 
-        SQLite does so by itself only when nobody reads, which may never be.
+        SQLite empties it by itself only when nobody reads, which may never be.
         """
+        if self._writer is not None and self._checkpoints is not None:
+            self._checkpoints.note(self._writer.total_changes)
         try:
             size = os.stat(f"{self._path}-wal").st_size
         except FileNotFoundError:
@@ -178,9 +183,16 @@ class Connections:
             reader = self._readers.get()
             if reader is not None:
                 reader.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         if self._writer is not None:
             self._writer.close()
         self.marks.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = self._connect(self._path)
+        connection.execute("PRAGMA user_version").fetchone()  # Opens all the files.
+        return connection
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         # Never by making the file: SQLite would delete the commits that wait beside an empty one.
