@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from tams_gateway.domain.media_object import Instance
 from tams_gateway.jobs.due import AGAIN_NS
 from tams_gateway.jobs.lease import Lease
+from tams_gateway.jobs.portions import Portions
 from tams_gateway.operations import media_objects
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import OBJECT
@@ -17,8 +18,11 @@ from tams_gateway.storage.errors import StoreError
 from tams_gateway.storage.objects import Place
 from tams_gateway.storage.query import Below, Query, Sort
 
-_BATCH = 50
+_PORTION = 25
 """How many objects go in one step: requests wait for a turn at the interpreter meanwhile."""
+
+_portions = Portions()
+"""Of this process, of which one thread does this job."""
 
 
 def collect(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
@@ -27,7 +31,12 @@ def collect(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
     An object is taken out of reach first, by its version, so that a registration or an upload
     that races with this fails or wins cleanly; then its bytes go, and last its record.
     """
-    query = Query(OBJECT, (Below("expires", gateway.now_ns()),), Sort("expires"), limit=_BATCH)
+    with _portions as number:
+        return _collect(gateway, lease, log, number * _PORTION)
+
+
+def _collect(gateway: Gateway, lease: Lease, log: FilteringBoundLogger, limit: int) -> bool:
+    query = Query(OBJECT, (Below("expires", gateway.now_ns()),), Sort("expires"), limit=limit)
     found = [media_objects.from_record(record) for record in gateway.metadata.find(query).items]
     abandoned = [one for one in found if one.object.state == "allocated"]
     if abandoned:

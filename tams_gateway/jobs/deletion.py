@@ -7,6 +7,7 @@ from tams_gateway.domain.datetimes import date_time
 from tams_gateway.domain.deletion_request import Fault
 from tams_gateway.jobs.due import AGAIN_NS, first_due
 from tams_gateway.jobs.lease import Lease
+from tams_gateway.jobs.portions import Portions
 from tams_gateway.operations.deletions import put_task, read_task, step
 from tams_gateway.operations.gateway import Gateway
 from tams_gateway.operations.kinds import DELETION_REQUEST
@@ -15,6 +16,9 @@ from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.query import Below, Query
 from tams_gateway.storage.records import Record
 
+_portions = Portions()
+"""Of this process, of which one thread does this job."""
+
 
 def carry_out(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool:
     """Do one step of the request that waits longest; return whether there was one."""
@@ -22,7 +26,8 @@ def carry_out(gateway: Gateway, lease: Lease, log: FilteringBoundLogger) -> bool
     if due is None:
         return False
     try:
-        step(gateway, due, (lease.expected(),))
+        with _portions as number:
+            step(gateway, due, (lease.expected(),), number)
     except ConflictError:
         # Somebody else deletes the same segments, or has the lease: read again.
         return True

@@ -21,8 +21,12 @@ Job = Callable[[Gateway, Lease, FilteringBoundLogger], bool]
 _POLL = 0.4
 """Seconds between looks for work: a job asked for in any process starts within one second."""
 
-_REST = 0.03
-"""Seconds between pieces of work, for requests that wait for the store or the interpreter."""
+_RESTS = 4
+"""After a piece of work its worker rests, for as long as it computed and so many times as long as
+it waited: it waits where requests are at work, and they wait for it."""
+
+_LONGEST_REST = 0.03
+"""Seconds."""
 
 
 class Worker:
@@ -85,12 +89,15 @@ class Worker:
         """Do all the work that there is, if this process holds the lease."""
         busy = True
         while busy and not self._stopped.is_set():
+            began, computed = time.monotonic(), time.thread_time()
             holds = self._lease.acquire()
             self._held(holds)
             # Each job in turn, so that a long deletion does not hold up a collection.
             busy = holds and sum(map(self._do, self._jobs)) > 0
             if busy:
-                self._stopped.wait(_REST)
+                computed = time.thread_time() - computed
+                waited = time.monotonic() - began - computed
+                self._stopped.wait(min(computed + _RESTS * waited, _LONGEST_REST))
 
     def _do(self, job: Job) -> bool:
         """Do the next piece of one job; one that fails holds up no other."""

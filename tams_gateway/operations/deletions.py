@@ -40,8 +40,11 @@ from tams_gateway.storage.errors import ConflictError, StoreError
 from tams_gateway.storage.query import Equal, Present, Query, SegmentQuery, Sort
 from tams_gateway.storage.records import Record, Segment, Use, Value
 
-_STEP = 100
-"""How many segments go in one `apply` of the runner: writers wait while it lasts."""
+_PORTION = 50
+"""How many segments go in one `apply`, or some times as many: writers wait while it lasts."""
+
+_AT_ONCE = 2
+"""Portions of an `apply` of a request, which somebody waits for."""
 
 _EXACT_TRIES = 20
 
@@ -200,7 +203,7 @@ def _finish(gateway: Gateway, task_id: str) -> None:
         if record is None or "due" not in record.fields:
             break
         try:
-            if step(gateway, record):
+            if step(gateway, record, portions=_AT_ONCE):
                 gateway.metadata.apply([Delete(DELETION_REQUEST, task_id)])
         except ConflictError:
             continue
@@ -209,8 +212,10 @@ def _finish(gateway: Gateway, task_id: str) -> None:
     gateway.wake()
 
 
-def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bool:
-    """Delete the next segments of a request and note it; return whether it is done.
+def step(
+    gateway: Gateway, record: Record, under: tuple[Change, ...] = (), portions: int = 1
+) -> bool:
+    """Delete the next portions of a request's segments and note it; return whether it is done.
 
     `under` goes into the same `apply`: the lease of the runner. Raises `ConflictError` where
     another got there first.
@@ -220,8 +225,9 @@ def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bo
     timerange = TimeRange.parse(task.document.timerange_to_delete)
     edit = Edit(gateway)
     edit.add(*under)
+    limit = portions * _PORTION
     query = SegmentQuery(
-        flow_id, task.life, object_id=task.object_id, after=task.after, limit=_STEP
+        flow_id, task.life, object_id=task.object_id, after=task.after, limit=limit
     )
     found = touching(gateway, timerange, query).items
     doomed = [
@@ -236,7 +242,7 @@ def step(gateway: Gateway, record: Record, under: tuple[Change, ...] = ()) -> bo
             flow = stored.flow
             edit.hold(flow_id)
         _drop(edit, Use(flow_id, task.life), flow, doomed)
-    done = len(found) < _STEP
+    done = len(found) < limit
     progressed = _progressed(edit, task, found, done)
     edit.add(put_task(progressed, None if done else edit.now_ns, record.version))
     edit.commit()

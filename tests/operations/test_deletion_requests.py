@@ -20,7 +20,7 @@ pytestmark = pytest.mark.config(limits={"async_deletion_threshold": 3})
 @pytest.fixture(autouse=True, params=[4, 1000])
 def step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the runner take its way in many steps, and in one."""
-    monkeypatch.setattr("tams_gateway.operations.deletions._STEP", request.param)
+    monkeypatch.setattr("tams_gateway.operations.deletions._PORTION", request.param)
 
 
 def ten_seconds(ingest: Ingest, flow_id: str | None = None) -> str:
