@@ -5,14 +5,14 @@ again. Who asks for the first time pays nothing for that: an answer is kept from
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Final, ParamSpec, TypeAlias, TypeVar
+from typing import Final, Generic, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
 from tams_gateway.domain.timerange import Span
 from tams_gateway.operations.messages import Response
 from tams_gateway.operations.recent import PERIOD_NS
-from tams_gateway.storage.capabilities import SupportsJoin, SupportsWatch, Watch
+from tams_gateway.storage.capabilities import Joined, SupportsJoin, SupportsWatch, Watch
 from tams_gateway.storage.metadata import MetadataStore
 from tams_gateway.storage.query import Page, SegmentQuery
 from tams_gateway.storage.records import Kind, Record, Segment
@@ -37,6 +37,7 @@ class Answers:
     def __init__(self, metadata: MetadataStore, most: int) -> None:
         self._metadata = metadata
         self._watches = metadata if most and isinstance(metadata, SupportsWatch) else None
+        self._reads = _JoiningReads if isinstance(metadata, SupportsJoin) else _Reads
         self._most = most
         self._period = 0
         self._size = 0
@@ -54,17 +55,17 @@ class Answers:
             # A new dict, since other threads may still add to the old one.
             self._period, self._size, self._kept = period, 0, {}
         kept = self._kept
-        if key not in kept:
+        found = kept.get(key)
+        if found is not None and found.holds():
+            return msgspec.structs.replace(found.response)
+        if found is None and key not in kept:
             kept[key] = None
             self._size += _ASKED
             return make(None)
-        found = kept[key]
-        if found is not None and not any(watch.moved() for watch in found.watches):
-            return msgspec.structs.replace(found.response)
-        reads = _Reads(self._metadata, self._watches)
-        response = make(reads)
-        if reads.watches is not None and response.stream is None:
-            kept[key] = _Answer(response, reads.watches)
+        seen = _Seen(self._watches)
+        response = make(self._reads(self._metadata, seen))
+        if seen.watches is not None and response.stream is None:
+            kept[key] = _Answer(response, seen.watches)
             self._size += len(response.body)
         return msgspec.structs.replace(response)
 
@@ -73,57 +74,78 @@ class _Answer(msgspec.Struct, frozen=True):
     response: Response
     watches: Sequence[Watch]
 
+    def holds(self) -> bool:
+        for watch in self.watches:  # noqa: SIM110 - a generator costs as much as the watches
+            if watch.moved():
+                return False
+        return True
+
+
+class _Seen:
+    """What was read: a watch of each, or None when something was that cannot be watched."""
+
+    __slots__ = ("_watching", "watches")
+
+    def __init__(self, watching: SupportsWatch) -> None:
+        self._watching = watching
+        self.watches: list[Watch] | None = []
+
+    def watch(self, ids: Sequence[str]) -> None:
+        if self.watches is not None:
+            self.watches.append(self._watching.watch(ids))
+
 
 class _Reads:
-    """A metadata store that watches all that is read of it, each before it is read.
+    """A metadata store that watches all that is read of it, each before it is read."""
 
-    `watches` is None when something was read that cannot be watched.
-    """
-
-    def __init__(self, metadata: MetadataStore, watching: SupportsWatch) -> None:
-        self.watches: list[Watch] | None = []
+    def __init__(self, metadata: MetadataStore, seen: _Seen) -> None:
         self._metadata = metadata
-        self._watching = watching
-        self.find = self._unwatched(metadata.find)
-        self.uses = self._unwatched(metadata.uses)
-        self.events = self._unwatched(metadata.events)
-        self.tip = self._unwatched(metadata.tip)
-        self.apply = self._unwatched(metadata.apply)
-        self.check = self._unwatched(metadata.check)
-        self.close = self._unwatched(metadata.close)
-        if isinstance(metadata, SupportsJoin):
-            self.joined = self._of_query(metadata.joined)
+        self._seen = seen
+        self.find = _Unwatched(seen, metadata.find)
+        self.uses = _Unwatched(seen, metadata.uses)
+        self.events = _Unwatched(seen, metadata.events)
+        self.tip = _Unwatched(seen, metadata.tip)
+        self.apply = _Unwatched(seen, metadata.apply)
+        self.check = _Unwatched(seen, metadata.check)
+        self.close = _Unwatched(seen, metadata.close)
 
     def get(self, kind: Kind, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return those of the records that are there."""
-        self._watch(ids)
+        self._seen.watch(ids)
         return self._metadata.get(kind, ids)
 
     def segments(self, query: SegmentQuery) -> Page[Segment]:
         """Return a page of segments."""
-        return self._of_query(self._metadata.segments)(query)
+        self._seen.watch([query.flow_id])
+        return self._metadata.segments(query)
 
     def extent(
         self, flow_id: str, life: int, within: Span | None = None
     ) -> tuple[Segment, Segment] | None:
         """Return the first and the last segment that overlap `within`."""
-        self._watch([flow_id])
+        self._seen.watch([flow_id])
         return self._metadata.extent(flow_id, life, within)
 
-    def _watch(self, ids: Sequence[str]) -> None:
-        if self.watches is not None:
-            self.watches.append(self._watching.watch(ids))
 
-    def _of_query(self, read: Callable[[SegmentQuery], T]) -> Callable[[SegmentQuery], T]:
-        def watched(query: SegmentQuery) -> T:
-            self._watch([query.flow_id])
-            return read(query)
+class _JoiningReads(_Reads):
+    """The same of a store that joins pages."""
 
-        return watched
+    def joined(self, query: SegmentQuery) -> Joined | None:
+        """Return a page of segments joined."""
+        assert isinstance(self._metadata, SupportsJoin)
+        self._seen.watch([query.flow_id])
+        return self._metadata.joined(query)
 
-    def _unwatched(self, call: Callable[P, T]) -> Callable[P, T]:
-        def unwatched(*args: P.args, **kwargs: P.kwargs) -> T:
-            self.watches = None
-            return call(*args, **kwargs)
 
-        return unwatched
+class _Unwatched(Generic[P, T]):
+    """A method of a store whose answers cannot be watched."""
+
+    __slots__ = ("_call", "_seen")
+
+    def __init__(self, seen: _Seen, call: Callable[P, T]) -> None:
+        self._seen = seen
+        self._call = call
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        self._seen.watches = None
+        return self._call(*args, **kwargs)
