@@ -171,7 +171,7 @@ def withdraw(there: Prepared) -> Case:
     object_id = there.objects["small"]
     query = {"query": {"storage_id": there.second}}
     request = Request("DELETE", f"/objects/{object_id}/instances", query, works=True)
-    return Case(request, gone=[("media", object_id, "second", sha("small"))], every=4)
+    return Case(request, gone=[("media", object_id, "second", sha("small"))], every=3)
 
 
 CASES: Final[Sequence[Callable[[Prepared], Case]]] = (
