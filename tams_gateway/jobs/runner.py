@@ -25,7 +25,7 @@ _RESTS = 4
 """After a piece of work its worker rests, for as long as it computed and so many times as long as
 it waited: it waits where requests are at work, and they wait for it."""
 
-_LONGEST_REST = 0.03
+_LONGEST_REST = 0.015
 """Seconds."""
 
 

@@ -105,18 +105,24 @@ def live_edge(minutes: int, size: int, rate: float) -> None:
 @main.command()
 @click.option("--segments", default=1_000_000, show_default=True)
 @click.option("--rounds", default=10, show_default=True)
+@click.option("--seconds", default=5.0, show_default=True, help="Of posts, idle and deleting.")
 @click.option("--server", default="uvicorn", show_default=True)
-def mass_deletion(segments: int, rounds: int, server: str) -> None:
+def mass_deletion(segments: int, rounds: int, seconds: float, server: str) -> None:
     """Delete segments in the background, a part in each round, while others are posted."""
     options = ("--workers", "2", "--server", server)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), *options) as running,
-        progress("rounds", rounds) as done,
-    ):
-        site = Site(f"http://127.0.0.1:{running.port}", pid=running.process.pid)
-        found = measure_mass_deletion(site, segments, rounds, 5.0, done)
-    tell(ratio=round(ratio(found), 2), rounds=[msgspec.to_builtins(one) for one in found])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), *options) as running:
+        url, pid = f"http://127.0.0.1:{running.port}", running.process.pid
+        with progress("segments made", segments) as made:
+            Site(url, progress=lambda _what, there, _wanted: made(there)).flow(segments)
+        with progress("rounds of deletion", rounds) as done:
+            found = measure_mass_deletion(Site(url, pid=pid), segments, rounds, seconds, done)
+    tell(
+        ratio=round(ratio(found), 2),
+        segments=segments,
+        seconds=round(time.monotonic() - began),
+        rounds=[msgspec.to_builtins(one) for one in found],
+    )
 
 
 @main.command()

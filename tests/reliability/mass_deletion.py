@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from benchmarks.load.rounds import Load
 from benchmarks.load.site import FIRST, Site
 
 CALLERS: Final = 8
+
+_NOTHING: Final = 0.04
+"""Less CPU time in a second than any work in the background takes: a server looks for it, too."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -37,23 +40,23 @@ def mass_deletion(
 ) -> list[Round]:
     """Fill a flow, delete it part by part, and return what posts waited for in each round.
 
-    In a round they come for some seconds while nothing else is done, and then as long as the
-    deletion of that part goes on.
+    In a round they come for some seconds while nothing else is done, then for as long while a part
+    is being deleted; its rest goes without them, and so do the bytes of its objects.
     """
     flow_id = site.flow(segments)
     part = segments // rounds
     found = []
     for number in range(rounds):
+        idle, busy = _posts(site), _posts(site)
         _rest(site)
-        idle = _posts(site)
-        idle.work(seconds)
-        began = time.monotonic()
-        location = _delete(site, flow_id, FIRST + number * part, FIRST + (number + 1) * part)
-        busy = _posts(site)
-        while not _is_done(site, location):
-            busy.work(1.0)
-        took = time.monotonic() - began
-        found.append(Round(*_percentiles(idle), *_percentiles(busy), deleted=round(part / took)))
+        _work(idle, seconds, lambda: False)
+        first = FIRST + number * part
+        deletion = _Deletion(site, flow_id, first, first + part)
+        _work(busy, seconds, deletion.is_done)
+        deleted = deletion.rate()
+        while not deletion.is_done():
+            time.sleep(0.5)
+        found.append(Round(*_percentiles(idle), *_percentiles(busy), deleted=deleted))
         done(number + 1)
     return found
 
@@ -69,14 +72,37 @@ def _posts(site: Site) -> Load:
     return load
 
 
-def _delete(site: Site, flow_id: str, first: int, last: int) -> str:
-    path = f"/flows/{flow_id}/segments?timerange=[{first}:0_{last}:0)"
-    request: dict[str, Any] = site.call("DELETE", path)
-    return f"/flow-delete-requests/{request['id']}"
+def _work(load: Load, seconds: float, ends: Callable[[], bool]) -> None:
+    """Post for some seconds, or until it ends; by the second, since a load grows by and by."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not ends():
+        load.work(min(seconds, 1.0))
 
 
-def _is_done(site: Site, location: str) -> bool:
-    return bool(site.call("GET", location)["status"] == "done")
+class _Deletion:
+    """A deletion in the background of the segments between two seconds of a flow."""
+
+    def __init__(self, site: Site, flow_id: str, first: int, last: int) -> None:
+        self._site, self._first, self._last = site, first, last
+        self._began = time.monotonic()
+        path = f"/flows/{flow_id}/segments?timerange=[{first}:0_{last}:0)"
+        request: dict[str, str] = site.call("DELETE", path)
+        self._location = f"/flow-delete-requests/{request['id']}"
+
+    def is_done(self) -> bool:
+        """Whether all of it is gone."""
+        return self._request()["status"] == "done"
+
+    def rate(self) -> float:
+        """Return how many segments went in a second until now."""
+        took = time.monotonic() - self._began
+        left = self._request()["timerange_remaining"]
+        reached = self._last if left == "()" else int(left[1:].partition(":")[0])
+        return round((reached - self._first) / took)
+
+    def _request(self) -> dict[str, str]:
+        found: dict[str, str] = self._site.call("GET", self._location)
+        return found
 
 
 def _rest(site: Site) -> None:
@@ -86,7 +112,7 @@ def _rest(site: Site) -> None:
     while True:
         time.sleep(1)
         after = cpu.spent(site.pid)
-        if after - before < 0.1:
+        if after - before < _NOTHING:
             return
         before = after
 
