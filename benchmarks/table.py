@@ -180,6 +180,7 @@ def spread(run: Run, server: str, store: str) -> None:
         seconds = max(run.seconds, 2.0)
         for _ in range(max(3, run.rounds // 3)):
             load = Load(load.operation, 32)
+            run.disk.measure()
             take_turns((load,), 1, seconds)
             one = load.figures()
             ratios.append(one["p99_ms"] / one["p50_ms"])
