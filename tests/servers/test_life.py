@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tams_gateway.testing.waiting import eventually
 from tests.servers.nginx import free_port, wait_for_port
 from tests.servers.process import SERVERS, Serve, refused, serving
 
@@ -34,6 +35,21 @@ def test_a_signal_to_the_first_process_ends_all_with_status_0(
         assert 0 == serve.stop(number)
         assert time.monotonic() - started < limit
         assert [] == [one for one in processes if _runs(one)]
+
+
+def test_a_worker_of_gunicorn_that_is_told_to_end_while_it_starts_does_so(tmp_path: Path) -> None:
+    """Else it would be killed when the grace is over, and hold up the end of all for so long."""
+    with serving(tmp_path, "--server", "gunicorn") as serve:
+        arbiter = serve.processes()[1]
+        children = Path(f"/proc/{arbiter}/task/{arbiter}/children")
+        for _ in range(5):
+            (worker,) = children.read_text().split()
+            os.kill(int(worker), signal.SIGKILL)
+            while (new := children.read_text().split()) in ([], [worker]):
+                pass
+            os.kill(int(new[-1]), signal.SIGTERM)
+            assert eventually(lambda new=new: not _runs(int(new[-1])), 3)  # type: ignore[misc]
+            serve.wait()
 
 
 def test_it_prints_where_the_api_and_the_data_are(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Runs the WSGI app under gunicorn with threads."""
 
+import os
+import signal
 import socket
 import struct
 from typing import Any, Final
@@ -19,6 +21,10 @@ _LARGEST_HEADER: Final = 2**17
 
 _HUNG: Final = 30
 """After so many seconds without a sign of life a worker is replaced. Its start counts, too."""
+
+
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""The signals by which gunicorn ends its workers."""
 
 
 class _Logger(Logger):  # type: ignore[misc]
@@ -43,6 +49,24 @@ class _Application(BaseApplication):  # type: ignore[misc]
         return wsgi_worker()
 
 
+def _hold_signals(_arbiter: object, _worker: ThreadWorker) -> None:
+    """Let signals wait from here until a worker has handlers of its own.
+
+    Those that it inherits are the arbiter's and note signals where nobody looks, so that a worker
+    which is told to end while it starts would be killed when the grace is over.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def _take_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def _begin_work(worker: ThreadWorker) -> None:
+    _limit_reads(worker)
+    _take_signals()
+
+
 def _limit_reads(worker: ThreadWorker) -> None:
     """Let reads of a header or a body time out: accepted sockets inherit that on Linux."""
     for listener in worker.sockets:
@@ -56,6 +80,7 @@ def main() -> None:
     message.MAX_REQUEST_LINE = _LARGEST_HEADER + 1
     settings = begin()
     serve = settings.serve
+    os.register_at_fork(after_in_parent=_take_signals)
     host = f"[{serve.host}]" if ":" in serve.host else serve.host
     _Application(
         {
@@ -65,7 +90,8 @@ def main() -> None:
             "worker_class": "gthread",
             "worker_connections": 1000 + serve.threads,
             "logger_class": _Logger,
-            "post_worker_init": _limit_reads,
+            "pre_fork": _hold_signals,
+            "post_worker_init": _begin_work,
             "keepalive": KEEP_ALIVE,
             "timeout": _HUNG,
             "graceful_timeout": GRACE,
