@@ -66,7 +66,7 @@ class Answers:
         response = make(self._reads(self._metadata, seen))
         if seen.watches is not None and response.stream is None:
             kept[key] = _Answer(response, seen.watches)
-            self._size += len(response.body)
+            self._size += len(response.body) - (0 if found is None else len(found.response.body))
         return msgspec.structs.replace(response)
 
 

@@ -136,6 +136,20 @@ def test_answers_do_not_grow_without_bound(metadata: MemoryMetadata) -> None:
         assert len(asked.answers._kept) < 60
 
 
+def test_an_answer_that_is_made_anew_takes_the_room_of_the_one_before(
+    metadata: MemoryMetadata,
+) -> None:
+    """Else a page that changes every second would make the gateway forget all others."""
+    put = Put(FLOW, "f", b"x" * 10_000, {"life": 0})
+    metadata.apply([put])
+    counted = Counted(metadata, most=50_000)
+    counted("still")
+    for _ in range(20):
+        metadata.apply([put])
+        counted("live")
+    assert "still" in counted.answers._kept
+
+
 def test_nothing_is_kept_where_it_is_not_wanted(metadata: MemoryMetadata) -> None:
     counted = Counted(metadata, most=0)
     for made in range(1, 5):
